@@ -1,0 +1,34 @@
+// What machines ask of hands. Plain data: a driver is a switch over it.
+#pragma once
+#include <string>
+#include <variant>
+
+#include "base/address.hpp"
+#include "base/bytes.hpp"
+#include "base/input.hpp"
+
+namespace ginnel {
+
+/// Send a train of equal-sized datagrams (the last may be shorter) to `to`, or, if `tcp` is not 0, bytes that are
+/// already framed down that connection. `bytes` lies in the room given to poll_action or in the last input: send or
+/// copy it before the machine is touched again.
+struct Transmit {
+  Address to;
+  TcpId tcp = 0;
+  Bytes bytes;
+  size_t segment = 0;
+};
+
+struct ConnectTcp { TcpId id; Address to; };
+/// Flush what is queued, then close; no TcpClosed follows.
+struct CloseTcp { TcpId id; };
+struct Resolve { std::string host; uint16_t port; };
+
+using Action = std::variant<Transmit, ConnectTcp, CloseTcp, Resolve>;
+
+/// Room for one poll_action: the largest train that UDP segmentation offload takes (64 segments, 65,507 bytes), or
+/// one batch for a TCP connection.
+inline constexpr size_t train_bytes_max = 65507;
+inline constexpr size_t train_segments_max = 64;
+
+}  // namespace ginnel
