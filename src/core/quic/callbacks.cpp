@@ -93,17 +93,6 @@ struct Callbacks {
     return 0;
   }
 
-  static int stream_stop_sending(ngtcp2_conn*, int64_t id, uint64_t code, void* user, void*) {
-    Session& s = self(user);
-    Session::Stream* stream = s.find(id);
-    if (!stream || stream->write_ended) return 0;
-    stream->write_ended = true;  // ngtcp2 answers with RESET_STREAM (RFC 9000 section 3.5)
-    stream->out.clear();
-    stream->sent = 0;
-    s.events_.push_back(StreamStopped{id, static_cast<Code>(code)});
-    return 0;
-  }
-
   static int extend_max_stream_data(ngtcp2_conn*, int64_t id, uint64_t, void* user, void*) {
     Session& s = self(user);
     if (Session::Stream* stream = s.find(id); stream && stream->blocked) {
@@ -161,7 +150,6 @@ ngtcp2_callbacks make_callbacks(bool dialler) {
   c.stream_open = Callbacks::stream_open;
   c.stream_close = Callbacks::stream_close;
   c.stream_reset = Callbacks::stream_reset;
-  c.stream_stop_sending = Callbacks::stream_stop_sending;
   c.extend_max_stream_data = Callbacks::extend_max_stream_data;
   c.rand = Callbacks::rand;
   c.get_new_connection_id = Callbacks::get_new_connection_id;

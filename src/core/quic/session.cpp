@@ -291,7 +291,10 @@ size_t Session::write_packet(uint64_t ts, MutableBytes out) {
       }
     }
     if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED && stream) stream->blocked = true;
-    if ((n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND) && stream) stream->write_ended = true;
+    if ((n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND) && stream) {
+      stream->write_ended = true;  // STOP_SENDING came: ngtcp2 answered it and has no callback for it
+      events_.push_back(StreamStopped{stream->id});
+    }
     if (stream && (!stream->wants_to_send() || stream->blocked)) {
       active_.pop_front();
       stream->active = false;

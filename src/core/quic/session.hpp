@@ -58,7 +58,7 @@ struct Connected { PublicKey peer; };                     ///< handshake done, t
 struct StreamOpened { StreamId id; };                     ///< by the peer
 struct StreamReadable { StreamId id; };                   ///< bytes, the end, or a reset are there: look at received()
 struct StreamWritable { StreamId id; };                   ///< room again after reserve() gave none
-struct StreamStopped { StreamId id; Code code; };         ///< the peer wants no more of our bytes
+struct StreamStopped { StreamId id; };                    ///< the peer wants no more of our bytes
 struct StreamClosed { StreamId id; };                     ///< both directions ended; the id is no longer valid
 struct Closed {
   enum class Why { local, peer, idle, reset, wrong_key, handshake, error } why;
