@@ -1,0 +1,315 @@
+#include "core/ice/agent.hpp"
+
+#include <algorithm>
+
+#include "core/stun/credentials.hpp"
+
+namespace ginnel::ice {
+
+namespace {
+
+constexpr size_t answers_max = 64;
+constexpr size_t outstanding_max = 16;
+constexpr Duration first_retry = 50ms;
+constexpr Duration loss_retry = 120ms;     // after the first loss checks follow faster than they time out
+constexpr int losses_if_silent = 3;        // in a row, and nothing else was received: dead
+constexpr int losses_anyway = 6;           // in a row although something comes in: our direction is dead
+constexpr Duration late_answer_max = 5s;
+constexpr int search_rounds = 3;
+
+std::string ice_characters(Rng& rng, size_t n) {
+  static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out(n, '\0');
+  for (char& c : out) c = alphabet[rng.below(64)];  // 6 bits each
+  return out;
+}
+
+}  // namespace
+
+Agent::Agent(bool controlling, bool allow_loopback, uint32_t tag, Rng& rng)
+    : controlling_(controlling), allow_loopback_(allow_loopback), tag_(tag), rng_(rng), tie_breaker_(rng.u64()),
+      ufrag_(ice_characters(rng, 8)), password_(ice_characters(rng, 24)) {}  // RFC 8445 section 5.3: >= 24 and 128 bits
+
+const Pair* Agent::find(const Carrier& carrier) const {
+  auto at = std::find_if(pairs_.begin(), pairs_.end(), [&](const Pair& p) { return p.carrier == carrier; });
+  return at == pairs_.end() ? nullptr : &*at;
+}
+Pair* Agent::find(const Carrier& carrier) { return const_cast<Pair*>(std::as_const(*this).find(carrier)); }
+
+Pair* Agent::add(Instant now, const Carrier& carrier, wire::CandidateType type, uint32_t priority) {
+  if (Pair* known = find(carrier)) return known;
+  if (pairs_.size() >= pairs_max) return nullptr;
+  Pair& pair = pairs_.emplace_back();
+  pair.carrier = carrier;
+  pair.remote_type = type;
+  pair.remote_priority = priority;
+  pair.next_check = now;
+  return &pair;
+}
+
+// ---- inputs
+
+void Agent::handle_stun(Instant now, const Carrier& from, Bytes datagram, const wire::StunMessage& message) {
+  if (message.method != wire::stun_binding || !message.fingerprint_ok) return;  // RFC 8445 section 7.1: always there
+  if (message.cls == wire::StunClass::request) handle_request(now, from, datagram, message);
+  if (message.cls == wire::StunClass::success) handle_success(now, from, datagram, message);
+}
+
+void Agent::handle_request(Instant now, const Carrier& from, Bytes datagram, const wire::StunMessage& message) {
+  if (!message.username || !message.username->starts_with(ufrag_ + ":") || message.unknown_required) return;
+  if (!stun::verify(datagram, message, password_) || answers_.size() >= answers_max) return;
+  bool conflict = controlling_ ? message.ice_controlling.has_value() : message.ice_controlled.has_value();
+  answers_.push_back({from, message.id, from.remote, static_cast<uint16_t>(conflict ? 487 : 0)});
+  if (conflict) return;  // the QUIC roles settle who controls: only a broken peer gets here
+  Pair* pair = find(from);
+  if (!pair && !from.is_relay())  // RFC 8445 section 7.3.1.3: a peer-reflexive candidate
+    pair = add(now, from, wire::CandidateType::peer_reflexive, message.priority.value_or(0));
+  if (!pair) return;
+  pair->last_received = now;
+  if (pair->state == Pair::State::waiting || pair->state == Pair::State::dead) begin_checking(now, *pair);
+  if (pair->state == Pair::State::checking) pair->triggered = true;
+}
+
+void Agent::handle_success(Instant now, const Carrier& from, Bytes datagram, const wire::StunMessage& message) {
+  Pair* pair = find(from);  // RFC 8445 section 7.2.5.2.1: an answer from elsewhere proves nothing
+  if (!pair || !stun::verify(datagram, message, remote_password_)) return;
+  auto asked = std::find_if(pair->outstanding.begin(), pair->outstanding.end(),
+                            [&](const Pair::Outstanding& o) { return o.id == message.id; });
+  if (asked == pair->outstanding.end()) return;
+  Pair::Outstanding check = *asked;
+  pair->outstanding.erase(asked);
+  pair->add_rtt(now, now - check.sent);
+  pair->last_answer = pair->last_received = now;
+  if (message.xor_mapped_address && !message.xor_mapped_address->is_unspecified()) pair->mapped = message.xor_mapped_address;
+  pair->losses = 0;
+  bool resized = check.size > pair->packet_size;
+  if (resized) pair->packet_size = check.size;
+  if (check.size > packet_size_min) {
+    pair->large_losses = 0;
+  } else if (pair->large_losses >= 2) {  // small ones pass, large ones do not: the path's MTU shrank
+    pair->packet_size = packet_size_min;
+    pair->large_losses = 0;
+    pair->searches_left = search_rounds;
+    pair->next_search = now + 1s;
+    resized = true;
+  }
+  if (pair->state != Pair::State::alive) became_alive(now, *pair);
+  else if (resized) events_.push_back(PairResized{pair->carrier});
+}
+
+void Agent::note_received(Instant now, const Carrier& from) {
+  if (Pair* pair = find(from)) pair->last_received = now;
+}
+
+void Agent::handle_timeout(Instant now) {
+  for (Pair& pair : pairs_) judge(now, pair);
+}
+
+// ---- commands
+
+void Agent::set_remote(Instant now, const wire::Candidates& remote) {
+  if (remote.ufrag != remote_ufrag_ || remote.password != remote_password_) {
+    remote_ufrag_ = remote.ufrag;
+    remote_password_ = remote.password;
+    for (Pair& pair : pairs_)
+      if (pair.carrier.is_relay()) begin_checking(now, pair);
+  }
+  for (const wire::Candidate& candidate : remote.candidates) {
+    bool allowed = candidate.address.is_probeable() || (allow_loopback_ && candidate.address.is_loopback());
+    if (!allowed) continue;  // on a peer's word we send nothing to where it could do harm
+    Pair* pair = add(now, Carrier::udp(candidate.address), candidate.type, candidate.priority);
+    if (!pair) break;
+    pair->remote_type = candidate.type;  // a peer-reflexive guess is corrected by what the peer says itself
+    pair->remote_priority = candidate.priority;
+    if (pair->state == Pair::State::dead) begin_checking(now, *pair);
+  }
+}
+
+void Agent::set_relay(Instant now, bool there) {
+  Pair* pair = find(Carrier::relay());
+  if (!there) {
+    if (!pair) return;
+    bool was_alive = pair->state == Pair::State::alive;
+    pairs_.erase(pairs_.begin() + (pair - pairs_.data()));
+    if (was_alive) events_.push_back(PairDown{Carrier::relay()});
+    return;
+  }
+  if (pair) return;
+  pair = add(now, Carrier::relay(), wire::CandidateType::host, 0);
+  if (pair && started()) begin_checking(now, *pair);
+}
+
+void Agent::set_use(Instant now, const std::optional<Carrier>& in_use, bool busy) {
+  if (in_use == in_use_ && busy == busy_) return;
+  in_use_ = in_use;
+  busy_ = busy;
+  for (Pair& pair : pairs_)
+    if (pair.state == Pair::State::alive) pair.next_check = std::min(pair.next_check, now + interval(pair));
+}
+
+void Agent::recheck(Instant now) {
+  for (Pair& pair : pairs_) {
+    if (pair.state == Pair::State::alive)
+      pair.next_check = now;
+    else
+      begin_checking(now, pair);
+  }
+}
+
+// ---- polls
+
+std::optional<Agent::Check> Agent::poll_check(Instant now, MutableBytes room) {
+  if (auto answer = next_answer(room)) return answer;
+  if (!started()) return {};
+  for (Pair& pair : pairs_) {
+    if (pair.state == Pair::State::waiting) continue;
+    if (pair.triggered) return make_check(now, pair, 0, false, room);
+    if (pair.next_check <= now) {
+      // The way in use is checked at the size it carries; after a loss every other check is small, to tell a path that
+      // shrank from one that died.
+      bool full_size = pair.state == Pair::State::alive && busy_ && in_use_ == pair.carrier && pair.losses % 2 == 0;
+      return make_check(now, pair, full_size ? pair.packet_size : 0, false, room);
+    }
+    if (pair.searches_left > 0 && pair.state == Pair::State::alive && pair.next_search <= now) {
+      auto size = std::upper_bound(packet_sizes.begin(), packet_sizes.end(),
+                                   std::max(pair.packet_size, pair.search_size));
+      if (size != packet_sizes.end()) {
+        pair.search_size = *size;
+        return make_check(now, pair, *size, true, room);
+      }
+      pair.search_size = 0;
+      --pair.searches_left;
+      pair.next_search = now + answer_timeout(pair);
+    }
+  }
+  if (now < next_slot_) return {};
+  Pair* best = nullptr;  // RFC 8445 section 6.1.4.2: the waiting pair of the highest priority
+  for (Pair& pair : pairs_)
+    if (pair.state == Pair::State::waiting && (!best || pair.remote_priority > best->remote_priority)) best = &pair;
+  if (!best) return {};
+  next_slot_ = now + pace;
+  begin_checking(now, *best);
+  return make_check(now, *best, 0, false, room);
+}
+
+std::optional<Event> Agent::poll_event() {
+  if (events_.empty()) return {};
+  Event event = events_.front();
+  events_.pop_front();
+  return event;
+}
+
+std::optional<Deadline> Agent::next_deadline() const {
+  if (!started()) return {};
+  std::optional<Deadline> next;
+  for (const Pair& pair : pairs_) {
+    if (pair.state == Pair::State::waiting) {
+      next = earlier(next, Deadline{next_slot_, "ice: next pair"});
+      continue;
+    }
+    next = earlier(next, Deadline{pair.next_check, "ice: next check"});
+    if (pair.searches_left > 0 && pair.state == Pair::State::alive)
+      next = earlier(next, Deadline{pair.next_search, "ice: packet size search"});
+    for (const auto& o : pair.outstanding)
+      if (!o.lost && !o.search) next = earlier(next, Deadline{o.lost_at, "ice: check unanswered"});
+  }
+  return next;
+}
+
+// ---- inside
+
+void Agent::became_alive(Instant now, Pair& pair) {
+  pair.state = Pair::State::alive;
+  pair.triggered = false;
+  pair.losses = pair.large_losses = 0;
+  pair.next_check = now + interval(pair);
+  pair.searches_left = search_rounds;
+  pair.search_size = 0;
+  pair.next_search = now;
+  events_.push_back(PairUp{pair.carrier});
+}
+
+void Agent::begin_checking(Instant now, Pair& pair) {
+  pair.state = Pair::State::checking;
+  pair.tries = 0;
+  pair.next_check = now;
+}
+
+void Agent::judge(Instant now, Pair& pair) {
+  for (auto& o : pair.outstanding) {
+    if (o.lost || o.lost_at > now) continue;
+    o.lost = true;
+    if (o.search || pair.state != Pair::State::alive) continue;
+    if (pair.losses++ == 0) pair.first_loss_sent = o.sent;
+    if (o.size > packet_size_min) ++pair.large_losses;
+    pair.next_check = std::min(pair.next_check, now);
+  }
+  std::erase_if(pair.outstanding, [&](const auto& o) { return now - o.sent > late_answer_max; });
+  if (pair.state == Pair::State::alive) {
+    bool silent = pair.last_received < pair.first_loss_sent;
+    if (pair.losses >= losses_anyway || (pair.losses >= losses_if_silent && silent)) {
+      pair.losses = 0;
+      pair.packet_size = packet_size_min;
+      pair.forget_rtt();
+      begin_checking(now, pair);
+      events_.push_back(PairDown{pair.carrier});
+    }
+  } else if (pair.state == Pair::State::checking && pair.tries >= tries_max && pair.next_check <= now) {
+    pair.state = Pair::State::dead;
+    pair.next_check = now + retry_dead;
+  } else if (pair.state == Pair::State::dead && pair.next_check <= now) {
+    begin_checking(now, pair);
+    pair.tries = tries_max - 2;  // two more, then rest again
+  }
+}
+
+Duration Agent::interval(const Pair& pair) {
+  Duration base = !busy_ ? idle_interval : in_use_ == pair.carrier ? busy_interval : warm_interval;
+  return base * 9 / 10 + Duration(static_cast<int64_t>(rng_.below(static_cast<uint64_t>(base.count()) / 5)));
+}
+
+Duration Agent::answer_timeout(const Pair& pair) const {
+  if (!pair.srtt) return 500ms;
+  return std::clamp<Duration>(*pair.srtt + 4 * pair.rttvar + 150ms, 250ms, 1s);
+}
+
+std::optional<Agent::Check> Agent::next_answer(MutableBytes room) {
+  if (answers_.empty()) return {};
+  Answer answer = answers_.front();
+  answers_.pop_front();
+  auto cls = answer.error ? wire::StunClass::error : wire::StunClass::success;
+  wire::StunWriter message(room, cls, wire::stun_binding, answer.id);
+  if (answer.error)
+    message.error_code(answer.error);
+  else
+    message.xor_mapped_address(answer.mapped);
+  return Check{answer.to, stun::sign(message, password_)};
+}
+
+std::optional<Agent::Check> Agent::make_check(Instant now, Pair& pair, size_t size, bool search, MutableBytes room) {
+  Pair::Outstanding o{{}, now, now + answer_timeout(pair), size, search};
+  Writer id(o.id);
+  id.u32(tag_);
+  id.put(rng_.array<8>());
+  wire::StunWriter message(room, wire::StunClass::request, wire::stun_binding, o.id);
+  message.username(remote_ufrag_ + ":" + ufrag_);
+  message.priority(pair.remote_priority);
+  if (controlling_)
+    message.ice_controlling(tie_breaker_);
+  else
+    message.ice_controlled(tie_breaker_);
+  if (size > 0) message.pad_to(size);
+  if (pair.outstanding.size() >= outstanding_max) pair.outstanding.erase(pair.outstanding.begin());
+  pair.outstanding.push_back(o);
+  pair.triggered = false;
+  ++checks_sent_;
+  if (!search) {
+    if (pair.state == Pair::State::alive)
+      pair.next_check = now + (pair.losses > 0 ? loss_retry : interval(pair));
+    else if (pair.state == Pair::State::checking)
+      pair.next_check = now + first_retry * (1 << std::min(pair.tries++, tries_max));
+  }
+  return Check{pair.carrier, stun::sign(message, remote_password_)};
+}
+
+}  // namespace ginnel::ice

@@ -1,0 +1,32 @@
+#include "core/path/choose.hpp"
+
+#include <algorithm>
+
+namespace ginnel::path {
+
+namespace {
+
+// What a way costs. The relay gets a quarter and 5 ms on top: it burdens a third machine, so it must be clearly better.
+Duration cost(const Way& way) {
+  Duration rtt = way.rtt.value_or(1s);
+  return way.carrier.is_relay() ? rtt * 5 / 4 + 5ms : rtt;
+}
+
+}  // namespace
+
+std::optional<Choice> choose(std::span<const Way> ways, const std::optional<Carrier>& current, Instant now,
+                             std::optional<Instant> changed_mind_at) {
+  if (ways.empty()) return {};
+  const Way& best = *std::min_element(ways.begin(), ways.end(), [](auto& a, auto& b) { return cost(a) < cost(b); });
+  auto in_use = std::find_if(ways.begin(), ways.end(), [&](const Way& w) { return current == w.carrier; });
+  if (!current) return Choice{best.carrier, "first path"};
+  if (in_use == ways.end()) return Choice{best.carrier, "the path in use stopped answering"};
+  if (best.carrier == *current) return {};
+  if (changed_mind_at && now - *changed_mind_at < dwell) return {};
+  if (in_use->carrier.is_relay()) return Choice{best.carrier, "a direct path answers"};
+  Duration gain = cost(*in_use) - cost(best);
+  if (gain < cost(*in_use) / 5 || gain < 2ms) return {};
+  return Choice{best.carrier, best.carrier.is_relay() ? "the relay is faster" : "this path is faster"};
+}
+
+}  // namespace ginnel::path

@@ -1,0 +1,115 @@
+// An agent's session with its server: tries UDP, and TCP where UDP does not answer; comes back by itself after a restart
+// of the server, a change of address, a dead network. Carries signals; relayed packets travel beside it on the same
+// carrier. Knows nothing of end-to-end sessions.
+#pragma once
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/action.hpp"
+#include "base/deadline.hpp"
+#include "base/result.hpp"
+#include "base/rng.hpp"
+#include "core/crypto/identity.hpp"
+#include "core/quic/session.hpp"
+#include "wire/server_url.hpp"
+#include "wire/signal.hpp"
+
+namespace ginnel::rendezvous {
+
+inline constexpr const char* server_alpn = "ginnel-server/1";
+
+/// How packets reach the server now.
+struct LinkCarrier {
+  Address server;
+  TcpId tcp = 0;  ///< 0: UDP
+  bool operator==(const LinkCarrier&) const = default;
+};
+
+struct LinkUp { LinkCarrier carrier; };             ///< connected; signals may be sent. Comes again for each new session
+struct LinkDown { std::string why; };               ///< it was up; it tries again by itself
+struct LinkFailed { Error error; };                 ///< one attempt round failed; it tries again unless the key was wrong
+using LinkEvent = std::variant<LinkUp, LinkDown, LinkFailed, wire::Signal>;
+
+class ServerLink {
+ public:
+  static constexpr Duration tcp_after = 600ms;      // UDP's head start
+  static constexpr Duration other_family_after = 250ms;
+  static constexpr Duration attempt_limit = 6s;
+  static constexpr Duration backoff_max = 10s;
+
+  ServerLink(wire::ServerUrl url, const crypto::Identity& self, Rng& rng);
+
+  // ---- inputs
+  void start(Instant now);
+  void handle_resolved(Instant now, const std::vector<Address>& addresses);
+  /// A QUIC packet by UDP. True if it belonged to this link.
+  bool handle_udp(Instant now, const Address& from, MutableBytes packet);
+  void handle_tcp_connected(Instant now, TcpId id);
+  void handle_tcp_packet(Instant now, TcpId id, MutableBytes packet);
+  void handle_tcp_closed(Instant now, TcpId id, const std::string& why);
+  void handle_timeout(Instant now);
+
+  // ---- commands
+  void send(const wire::Signal& signal);            ///< only while up; dropped otherwise
+  /// Something says that the server may be gone or changed: prove it, and look for another carrier meanwhile.
+  void suspect(Instant now);
+  /// UDP answers again: leave TCP for it.
+  void prefer_udp(Instant now);
+  void close();
+
+  // ---- polls
+  std::optional<Action> poll_action(Instant now, MutableBytes room);
+  std::optional<LinkEvent> poll_event();
+  std::optional<Deadline> next_deadline() const;
+
+  // ---- getters
+  bool up() const { return link_ && link_->session->connected(); }
+  std::optional<LinkCarrier> carrier() const { return up() ? std::optional(link_->carrier) : std::nullopt; }
+  const std::vector<Address>& addresses() const { return addresses_; }
+  bool owns(TcpId id) const;
+
+ private:
+  struct Attempt {
+    LinkCarrier carrier;
+    Instant begin;                 ///< when it may start sending
+    bool tcp_asked = false;        ///< ConnectTcp was given out
+    bool tcp_open = false;
+    std::unique_ptr<quic::Session> session;
+    std::optional<quic::StreamId> signals;
+    std::string received;          ///< bytes of a signal that is not whole yet
+  };
+
+  void begin_round(Instant now);
+  void add_attempt(Instant now, LinkCarrier carrier, Duration delay);
+  void process(Instant now, Attempt& attempt);
+  void read_signals(Attempt& attempt);
+  void promote(Instant now, Attempt& attempt);
+  void drop(Attempt& attempt);
+  void lost(Instant now, const std::string& why, bool at_once);
+  void round_failed(Instant now);
+  Attempt* by_tcp(TcpId id);
+  std::optional<Action> poll_attempt(Instant now, Attempt& attempt, MutableBytes room);
+
+  wire::ServerUrl url_;
+  const crypto::Identity& self_;
+  Rng& rng_;
+  std::vector<Address> addresses_;
+  std::unique_ptr<Attempt> link_;
+  std::vector<std::unique_ptr<Attempt>> attempts_;
+  std::deque<Action> actions_;
+  std::deque<LinkEvent> events_;
+  std::optional<Instant> retry_at_;      ///< of the next round
+  std::optional<Instant> round_ends_;
+  std::optional<Instant> proof_by_;      ///< suspected: drop the link if nothing authentic comes by then
+  Duration backoff_{};
+  bool wrong_key_ = false;
+  bool resolving_ = false;
+  std::string last_problem_;
+  TcpId next_tcp_ = 1;
+};
+
+}  // namespace ginnel::rendezvous
