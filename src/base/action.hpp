@@ -26,9 +26,10 @@ struct Resolve { std::string host; uint16_t port; };
 
 using Action = std::variant<Transmit, ConnectTcp, CloseTcp, Resolve>;
 
-/// Room for one poll_action: the largest train that UDP segmentation offload takes (64 segments, 65,507 bytes), or
-/// one batch for a TCP connection.
+/// The largest train that UDP segmentation offload takes: 64 segments, and what fits an IPv4 packet.
 inline constexpr size_t train_bytes_max = 65507;
 inline constexpr size_t train_segments_max = 64;
+/// Room to give to poll_action: a train, and the frame headers it gets on its way to a TCP connection.
+inline constexpr size_t room_size = 66 * 1024;
 
 }  // namespace ginnel

@@ -26,7 +26,8 @@ struct TcpAccepted { TcpId id; Address from; };
 struct TcpConnected { TcpId id; Address local; };
 /// Bytes of a TCP connection. The machine sets `consumed`; the hands keep the rest and give it again with more behind it.
 struct TcpReceived { TcpId id; MutableBytes bytes; size_t consumed = 0; };
-/// After a Transmit filled the connection's queue: there is room again.
+/// A Transmit filled the connection's queue: nothing more until there is room again.
+struct TcpFull { TcpId id; };
 struct TcpWritable { TcpId id; };
 struct TcpClosed { TcpId id; std::string why; };
 
@@ -36,6 +37,7 @@ struct Resolved { std::vector<Address> addresses; };
 /// The addresses of this host's interfaces (port 0), at the start and after each change.
 struct Interfaces { std::vector<Address> addresses; };
 
-using Input = std::variant<Datagrams, TcpAccepted, TcpConnected, TcpReceived, TcpWritable, TcpClosed, Resolved, Interfaces>;
+using Input = std::variant<Datagrams, TcpAccepted, TcpConnected, TcpReceived, TcpFull, TcpWritable, TcpClosed, Resolved,
+                           Interfaces>;
 
 }  // namespace ginnel

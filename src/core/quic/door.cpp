@@ -32,6 +32,7 @@ std::optional<PacketInfo> look_at(Bytes packet) {
   info.long_header = v.version != 0;
   if (info.long_header && v.version != NGTCP2_PROTO_VER_V1) return {};
   info.initial = info.long_header && (packet[0] & 0x30) == 0;  // RFC 9000 section 17.2.2
+  info.connection_id = {v.dcid, v.dcidlen};
   if (v.dcidlen == connection_id_size) info.tag = Reader({v.dcid, v.dcidlen}).u32();
   return info;
 }

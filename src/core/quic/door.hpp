@@ -16,6 +16,7 @@ namespace ginnel::quic {
 struct PacketInfo {
   bool initial = false;         ///< may begin a session
   bool long_header = false;
+  Bytes connection_id;          ///< of the receiver; a first Initial's is chosen by the sender
   std::optional<Tag> tag;       ///< of the session, if the connection id is of our length
 };
 /// Nothing if it is no QUIC version 1 packet.

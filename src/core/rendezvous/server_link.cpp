@@ -56,9 +56,9 @@ void ServerLink::handle_resolved(Instant now, const std::vector<Address>& found)
 bool ServerLink::handle_udp(Instant now, const Address& from, MutableBytes packet) {
   auto belongs = [&](const std::unique_ptr<Attempt>& a) { return a && a->session && a->carrier == LinkCarrier{from, 0}; };
   if (belongs(link_)) {
-    if (link_->session->handle_packet(now, packet)) proof_by_.reset();
+    if (link_->session->handle_packet(now, packet)) proven();
     process(now, *link_);
-    return true;  // an attempt towards the same address has another connection id: see below
+    return true;
   }
   for (auto& attempt : attempts_) {
     if (!belongs(attempt)) continue;
@@ -76,7 +76,7 @@ void ServerLink::handle_tcp_connected(Instant, TcpId id) {
 void ServerLink::handle_tcp_packet(Instant now, TcpId id, MutableBytes packet) {
   Attempt* a = by_tcp(id);
   if (!a || !a->session) return;
-  if (a->session->handle_packet(now, packet) && a == link_.get()) proof_by_.reset();
+  if (a->session->handle_packet(now, packet) && a == link_.get()) proven();
   process(now, *a);
 }
 
@@ -114,8 +114,13 @@ void ServerLink::send(const wire::Signal& signal) {
 
 void ServerLink::suspect(Instant now) {
   if (!up()) return;
-  if (!proof_by_) proof_by_ = now + proof_time;
   link_->session->wake(now);
+  if (proof_by_) return;
+  proof_by_ = now + proof_time;
+  if (link_->carrier.tcp == 0 && attempts_.empty()) {  // perhaps only UDP died
+    add_attempt(now, {link_->carrier.server, next_tcp_++}, proof_time / 4);
+    round_ends_ = now + attempt_limit;
+  }
 }
 
 void ServerLink::prefer_udp(Instant now) {
@@ -256,11 +261,18 @@ void ServerLink::drop(Attempt& attempt) {
   std::erase_if(attempts_, [&](auto& a) { return a.get() == &attempt; });
 }
 
+void ServerLink::proven() {
+  if (!std::exchange(proof_by_, std::nullopt)) return;
+  while (!attempts_.empty()) drop(*attempts_.back());
+  round_ends_.reset();
+}
+
 void ServerLink::lost(Instant now, const std::string& why, bool at_once) {
   if (link_->carrier.tcp != 0) actions_.push_back(CloseTcp{link_->carrier.tcp});
   link_.reset();
   proof_by_.reset();
   events_.push_back(LinkDown{why});
+  if (!attempts_.empty()) return;  // one is under way already
   // All agents of a restarted server come back: spread them a little.
   retry_at_ = now + Duration(static_cast<int64_t>(rng_.below(static_cast<uint64_t>(Duration(at_once ? 200ms : 1s).count()))));
 }

@@ -89,6 +89,7 @@ class ServerLink {
   void read_signals(Attempt& attempt);
   void promote(Instant now, Attempt& attempt);
   void drop(Attempt& attempt);
+  void proven();
   void lost(Instant now, const std::string& why, bool at_once);
   void round_failed(Instant now);
   Attempt* by_tcp(TcpId id);
