@@ -1,9 +1,17 @@
 # Everything comes from Debian packages; tools/setup installs them by name.
+if(POLICY CMP0167)
+  cmake_policy(SET CMP0167 NEW)  # Boost is found by its own package file; only headers are used
+endif()
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
 # 1.11 is the first release with the interface used here. Debian 12 has it in bookworm-backports, Debian 13 in main.
-pkg_check_modules(NGTCP2 REQUIRED IMPORTED_TARGET libngtcp2>=1.11 libngtcp2_crypto_gnutls>=1.11)
+# Below 1.22.1 qlog must stay off (CVE-2026-40170); tests/unit/house_test.cpp sees to it.
+pkg_check_modules(NGTCP2 IMPORTED_TARGET libngtcp2>=1.11 libngtcp2_crypto_gnutls>=1.11)
+if(NOT NGTCP2_FOUND)
+  message(FATAL_ERROR "ngtcp2 1.11 or newer with its GnuTLS helper was not found. `tools/setup build` installs it, on "
+    "Debian 12 from bookworm-backports; the plain package there is too old.")
+endif()
 pkg_check_modules(GNUTLS REQUIRED IMPORTED_TARGET gnutls>=3.7)
 
 if(NOT GINNEL_FUZZ)
