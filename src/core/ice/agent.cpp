@@ -26,18 +26,18 @@ std::string ice_characters(Rng& rng, size_t n) {
 
 }  // namespace
 
-Agent::Agent(bool controlling, bool allow_loopback, uint32_t tag, Rng& rng)
-    : controlling_(controlling), allow_loopback_(allow_loopback), tag_(tag), rng_(rng), tie_breaker_(rng.u64()),
+Agent::Agent(bool controlling, uint32_t tag, Rng& rng)
+    : controlling_(controlling), tag_(tag), rng_(rng), tie_breaker_(rng.u64()),
       ufrag_(ice_characters(rng, 8)), password_(ice_characters(rng, 24)) {}  // RFC 8445 section 5.3: >= 24 and 128 bits
 
 const Pair* Agent::find(const Carrier& carrier) const {
   auto at = std::find_if(pairs_.begin(), pairs_.end(), [&](const Pair& p) { return p.carrier == carrier; });
   return at == pairs_.end() ? nullptr : &*at;
 }
-Pair* Agent::find(const Carrier& carrier) { return const_cast<Pair*>(std::as_const(*this).find(carrier)); }
+Pair* Agent::find_pair(const Carrier& carrier) { return const_cast<Pair*>(find(carrier)); }
 
 Pair* Agent::add(Instant now, const Carrier& carrier, wire::CandidateType type, uint32_t priority) {
-  if (Pair* known = find(carrier)) return known;
+  if (Pair* known = find_pair(carrier)) return known;
   if (pairs_.size() >= pairs_max) return nullptr;
   Pair& pair = pairs_.emplace_back();
   pair.carrier = carrier;
@@ -61,7 +61,7 @@ void Agent::handle_request(Instant now, const Carrier& from, Bytes datagram, con
   bool conflict = controlling_ ? message.ice_controlling.has_value() : message.ice_controlled.has_value();
   answers_.push_back({from, message.id, from.remote, static_cast<uint16_t>(conflict ? 487 : 0)});
   if (conflict) return;  // the QUIC roles settle who controls: only a broken peer gets here
-  Pair* pair = find(from);
+  Pair* pair = find_pair(from);
   if (!pair && !from.is_relay())  // RFC 8445 section 7.3.1.3: a peer-reflexive candidate
     pair = add(now, from, wire::CandidateType::peer_reflexive, message.priority.value_or(0));
   if (!pair) return;
@@ -71,7 +71,7 @@ void Agent::handle_request(Instant now, const Carrier& from, Bytes datagram, con
 }
 
 void Agent::handle_success(Instant now, const Carrier& from, Bytes datagram, const wire::StunMessage& message) {
-  Pair* pair = find(from);  // RFC 8445 section 7.2.5.2.1: an answer from elsewhere proves nothing
+  Pair* pair = find_pair(from);  // RFC 8445 section 7.2.5.2.1: an answer from elsewhere proves nothing
   if (!pair || !stun::verify(datagram, message, remote_password_)) return;
   auto asked = std::find_if(pair->outstanding.begin(), pair->outstanding.end(),
                             [&](const Pair::Outstanding& o) { return o.id == message.id; });
@@ -98,7 +98,7 @@ void Agent::handle_success(Instant now, const Carrier& from, Bytes datagram, con
 }
 
 void Agent::note_received(Instant now, const Carrier& from) {
-  if (Pair* pair = find(from)) pair->last_received = now;
+  if (Pair* pair = find_pair(from)) pair->last_received = now;
 }
 
 void Agent::handle_timeout(Instant now) {
@@ -126,7 +126,7 @@ void Agent::set_remote(Instant now, const wire::Candidates& remote) {
 }
 
 void Agent::set_relay(Instant now, bool there) {
-  Pair* pair = find(Carrier::relay());
+  Pair* pair = find_pair(Carrier::relay());
   if (!there) {
     if (!pair) return;
     bool was_alive = pair->state == Pair::State::alive;

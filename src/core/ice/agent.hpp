@@ -31,8 +31,8 @@ class Agent {
   static constexpr Duration warm_interval = 2s;       // of the others meanwhile
   static constexpr Duration idle_interval = 10s;      // of all when nothing flows: UDP mappings may last 30 s only
 
-  /// `allow_loopback`: for peers on one machine, when their server is there too. `tag` leads every transaction id, so that answers find their agent whatever address they come from.
-  Agent(bool controlling, bool allow_loopback, uint32_t tag, Rng& rng);
+  /// `tag` leads every transaction id, so that answers find their agent whatever address they come from.
+  Agent(bool controlling, uint32_t tag, Rng& rng);
 
   // ---- inputs
   /// A STUN message that came on `from` and parsed; anything without valid credentials is ignored.
@@ -47,6 +47,8 @@ class Agent {
   void set_relay(Instant now, bool there);
   /// Which way carries data, and whether any flows: sets how often ways are checked.
   void set_use(Instant now, const std::optional<Carrier>& in_use, bool busy);
+  /// For peers on one machine, when their server is there too; otherwise nobody may aim us at our own host.
+  void allow_loopback(bool allowed) { allow_loopback_ = allowed; }
   /// The network changed, or the other side says so: look at everything again at once.
   void recheck(Instant now);
 
@@ -67,7 +69,7 @@ class Agent {
  private:
   struct Answer { Carrier to; wire::TransactionId id; Address mapped; uint16_t error = 0; };
 
-  Pair* find(const Carrier& carrier);
+  Pair* find_pair(const Carrier& carrier);
   Pair* add(Instant now, const Carrier& carrier, wire::CandidateType type, uint32_t priority);
   void handle_request(Instant now, const Carrier& from, Bytes datagram, const wire::StunMessage& message);
   void handle_success(Instant now, const Carrier& from, Bytes datagram, const wire::StunMessage& message);
@@ -80,7 +82,7 @@ class Agent {
   std::optional<Check> make_check(Instant now, Pair& pair, size_t size, bool search, MutableBytes room);
 
   bool controlling_;
-  bool allow_loopback_;
+  bool allow_loopback_ = false;
   uint32_t tag_;
   Rng& rng_;
   uint64_t tie_breaker_;

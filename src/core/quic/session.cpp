@@ -47,7 +47,6 @@ ngtcp2_settings make_settings(const SessionConfig& config, uint64_t ts, Rng& rng
   s.no_tx_udp_payload_size_shaping = 1;  // the carrier decides, packet by packet
   s.no_pmtud = 1;                        // likewise; safe because the address pair never changes (facts 8.2)
   s.max_stream_window = config.stream_window_max;
-  s.max_window = config.buffered_max;
   s.rand_ctx.native_handle = &rng;
   return s;
 }
@@ -57,7 +56,7 @@ ngtcp2_transport_params make_params(const SessionConfig& config) {
   ngtcp2_transport_params_default(&p);
   p.initial_max_stream_data_bidi_local = config.stream_window;
   p.initial_max_stream_data_bidi_remote = config.stream_window;
-  p.initial_max_data = std::min<uint64_t>(config.buffered_max, 16 * 1024 * 1024);
+  p.initial_max_data = config.buffered_max;
   p.initial_max_streams_bidi = config.streams_max;
   p.max_idle_timeout = static_cast<uint64_t>(config.idle_timeout.count());
   p.disable_active_migration = 1;
@@ -216,6 +215,13 @@ void Session::consume(StreamId id, size_t n) {
   if (!s->closed) ngtcp2_conn_extend_max_stream_offset(conn_, id, n);
   extend_session_window();
   if (s->closed && s->in.empty()) events_.push_back(StreamClosed{id});
+}
+
+void Session::set_buffered_max(uint64_t bytes) {
+  if (closed_ || bytes <= config_.buffered_max) return;
+  ngtcp2_conn_extend_max_offset(conn_, bytes - config_.buffered_max);
+  config_.buffered_max = bytes;
+  extend_session_window();
 }
 
 void Session::close(Code code, std::string text) {

@@ -51,7 +51,7 @@ struct SessionConfig {
   uint64_t streams_max = 1024;                 ///< how many the peer may have open at once
   uint64_t stream_window = 64 * 1024;          ///< first flow-control window of a stream; grows while it is read
   uint64_t stream_window_max = 8 * 1024 * 1024;
-  uint64_t buffered_max = 64 * 1024 * 1024;    ///< received and unread over all streams: beyond it the peer must wait
+  uint64_t buffered_max = 32 * 1024 * 1024;    ///< received and unread over all streams: beyond it the peer must wait
 };
 
 struct Connected { PublicKey peer; };                     ///< handshake done, the peer's key is proven
@@ -105,6 +105,8 @@ class Session {
   /// Bytes that arrived and were not consumed: the first contiguous piece.
   Bytes received(StreamId id) const;
   void consume(StreamId id, size_t n);      ///< gives the peer new credit
+  /// How much may be received and unread; may grow while the session lives.
+  void set_buffered_max(uint64_t bytes);
   /// The next train holds CONNECTION_CLOSE, then nothing follows; poll once more after closed() for that.
   void close(Code code, std::string text);
 

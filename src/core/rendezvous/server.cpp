@@ -108,11 +108,8 @@ void Server::forget_tcp(TcpId id) {
 void Server::handle_timeout(Instant now) {
   runs_.clear();
   next_run_ = 0;
-  while (!timers_.empty() && timers_.begin()->first <= now) {
-    quic::Tag tag = timers_.begin()->second;
-    timers_.erase(timers_.begin());
-    Agent& agent = *agents_.at(tag);
-    agent.timer.reset();
+  while (auto tag = timers_.take_due(now)) {
+    Agent& agent = *agents_.at(*tag);
     agent.session->handle_timeout(now);
     process(now, agent);
   }
@@ -437,7 +434,7 @@ void Server::remove(Agent& agent) {
     if (agent.proven) ++tcp_strangers_;  // the connection may stay open, but belongs to nobody again
     at->second.agent = nullptr;
   }
-  if (agent.timer) timers_.erase({*agent.timer, agent.tag});
+  timers_.set(agent.tag, {});
   std::erase_if(runs_, [&](const Run& run) { return run.to == &agent; });
   if (agent.proven) events_.push_back({"agent " + agent.key.short_name() + " left"});
   agents_.erase(agent.tag);
@@ -489,11 +486,10 @@ std::optional<Action> Server::poll_session(Instant now, Agent& agent, MutableByt
     return Transmit{agent.address, agent.tcp, room.first(train.size), train.segment};
   }
   agent.dirty = false;
-  if (agent.timer) timers_.erase({*agent.timer, agent.tag});
-  agent.timer.reset();
-  if (auto deadline = agent.session->closed() ? std::optional(Deadline{now, "closed"}) : agent.session->next_deadline()) {
-    agent.timer = deadline->when;
-    timers_.insert({deadline->when, agent.tag});
+  if (agent.session->closed()) {
+    timers_.set(agent.tag, now);  // it said its last word: process() will take it away
+  } else if (auto deadline = agent.session->next_deadline()) {
+    timers_.set(agent.tag, deadline->when);
   }
   return {};
 }
@@ -507,7 +503,7 @@ std::optional<ServerEvent> Server::poll_event() {
 
 std::optional<Deadline> Server::next_deadline() const {
   std::optional<Deadline> next;
-  if (!timers_.empty()) next = Deadline{timers_.begin()->first, "an agent's session"};
+  if (auto when = timers_.next()) next = Deadline{*when, "an agent's session"};
   if (next_sweep_) next = earlier(next, Deadline{*next_sweep_, "sweep"});
   return next;
 }

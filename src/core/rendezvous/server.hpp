@@ -13,6 +13,7 @@
 
 #include "base/machine.hpp"
 #include "base/rng.hpp"
+#include "base/timer_set.hpp"
 #include "core/quic/door.hpp"
 #include "core/quic/session.hpp"
 #include "wire/relay_frame.hpp"
@@ -115,7 +116,7 @@ class Server {
   std::unordered_map<TcpId, TcpPeer> tcp_;
   size_t tcp_strangers_ = 0;
   std::map<std::pair<PublicKey, wire::ServiceId>, Agent*> services_;
-  std::set<std::pair<Instant, quic::Tag>> timers_;
+  TimerSet<quic::Tag> timers_;
   std::deque<quic::Tag> dirty_;        ///< may have packets to send
   std::vector<Run> runs_;              ///< of the last input
   size_t next_run_ = 0;

@@ -29,7 +29,6 @@ struct Server::Agent {
   wire::RouteNumber last_number = 0;   ///< most batches use one route
   const Route* last_route = nullptr;
   wire::RouteNumber next_route = 1;
-  std::optional<Instant> timer;  ///< as it stands in timers_
 };
 
 inline quic::SessionConfig server_session_config() {
