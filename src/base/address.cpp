@@ -37,7 +37,7 @@ Address Address::from_ip(Bytes ip, uint16_t port) {
 
 std::optional<Address> Address::parse(std::string_view text) {
   size_t colon = text.rfind(':');
-  if (colon == text.npos) return {};
+  if (colon == text.npos || text.find('\0') != text.npos) return {};  // inet_pton would stop there
   std::string host(text.substr(0, colon));
   std::string_view digits = text.substr(colon + 1);
   uint16_t port = 0;

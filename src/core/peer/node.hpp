@@ -24,7 +24,7 @@ using PeerId = quic::Tag;
 struct NodeConfig {
   wire::ServerUrl server;
   std::vector<wire::ServiceId> services;  ///< to be dialled; empty for a dialler
-  uint16_t udp4_port = 0;                 ///< of our sockets; 0: none of that family
+  uint16_t udp4_port = 0;                 ///< of our sockets; 0: none of that family. See set_ports
   uint16_t udp6_port = 0;
   bool relay_only = false;
   size_t peers_max = 1'000;               ///< accepted ones
@@ -50,6 +50,8 @@ class Node {
   void handle(Instant now, Input& input);
   void handle_timeout(Instant now);
   // ---- commands
+  /// Before start(), when the ports were not known to the constructor.
+  void set_ports(uint16_t udp4, uint16_t udp6) { config_.udp4_port = udp4, config_.udp6_port = udp6; }
   PeerId dial(Instant now, const wire::Ticket& ticket);
   void close_peer(Instant now, PeerId id, quic::Code code, std::string text);
   /// Ends all sessions and the link politely; poll the actions once more, then drop the node.

@@ -203,6 +203,7 @@ void Peer::drain_session(Instant now) {
           using E = std::decay_t<decltype(e)>;
           if constexpr (std::is_same_v<E, quic::Connected>) {
             events_.push_back(PeerConnected{});
+            events_.push_back(PathChanged{path()});
             if (dialler()) begin_control(now);
           } else if constexpr (std::is_same_v<E, quic::Closed>) {
             if (!std::exchange(reported_closed_, true)) events_.push_back(PeerClosed{closed_error(e), e.code, e.why});
@@ -306,7 +307,7 @@ void Peer::use(Instant now, const Carrier& carrier, std::string_view why, bool o
   why_ = why;
   ice_.set_use(now, current_, busy_);
   if (session_ && (old_died || first)) session_->wake(now);
-  events_.push_back(PathChanged{report(carrier, why)});
+  if (connected()) events_.push_back(PathChanged{report(carrier, why)});
 }
 
 void Peer::note_traffic(Instant now) {
@@ -334,7 +335,10 @@ PathReport Peer::report(const Carrier& carrier, std::string_view why) const {
   r.why = why;
   const ice::Pair* pair = ice_.find(carrier);
   r.packet_size = pair ? pair->packet_size : ice::packet_size_min;
-  if (pair) r.rtt = pair->srtt;
+  if (pair && pair->srtt)
+    r.rtt = pair->srtt;
+  else if (connected() && carrier == current_)
+    r.rtt = session_->smoothed_rtt();
   if (pair && pair->mapped) r.local = *pair->mapped;
   if (carrier.is_relay()) {
     r.technique = "relay";
@@ -344,7 +348,7 @@ PathReport Peer::report(const Carrier& carrier, std::string_view why) const {
   }
   r.transport = "udp";
   r.remote = carrier.remote;
-  bool on_lan = !carrier.remote.v6 && (carrier.remote.is_private() || carrier.remote.is_loopback()) && pair &&
+  bool on_lan = (carrier.remote.is_private() || carrier.remote.is_loopback()) && pair &&
                 pair->remote_type != wire::CandidateType::peer_reflexive;
   r.technique = on_lan ? "lan" : carrier.remote.v6 ? "ipv6" : "udp-punch";
   return r;

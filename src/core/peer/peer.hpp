@@ -77,6 +77,8 @@ class Peer {
   /// Our own candidates, the first time and after each change.
   void set_candidates(Instant now, std::vector<wire::Candidate> candidates);
   void network_changed(Instant now);
+  /// Measure all paths now.
+  void probe(Instant now) { ice_.recheck(now); }
   void allow_loopback(bool allowed) { ice_.allow_loopback(allowed); }
   void admit(Instant now);
   void refuse(quic::Code code, std::string text);

@@ -358,7 +358,7 @@ size_t Session::unacknowledged(StreamId id) const {
 bool Session::in_flight() const {
   ngtcp2_conn_info info;
   ngtcp2_conn_get_conn_info(conn_, &info);
-  return info.bytes_in_flight > 0 || !connected_;
+  return info.bytes_in_flight > 0;
 }
 
 Duration Session::smoothed_rtt() const {

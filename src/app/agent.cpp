@@ -1,0 +1,139 @@
+#include "app/agent.hpp"
+
+#include <cstdio>
+#include <utility>
+
+#include "drive/interfaces.hpp"
+
+namespace ginnel::app {
+
+std::string ms_text(const std::optional<Duration>& d) {
+  if (!d) return "?";
+  char text[32];
+  std::snprintf(text, sizeof text, to_ms(*d) < 10 ? "%.2f ms" : "%.1f ms", to_ms(*d));
+  return text;
+}
+
+std::string path_text(const peer::PathReport& path) {
+  bool relayed = path.technique == "relay";
+  return (relayed ? "relayed by " : "direct to ") + path.remote.to_string() + " (" +
+         (relayed ? path.transport : path.technique) + ", " + ms_text(path.rtt) + ")";
+}
+
+Agent::Agent(Loop& loop, peer::NodeConfig config, const crypto::Identity& self, Reporter report)
+    : loop_(loop), report_(std::move(report)), node_(std::move(config), self, entropy_),
+      driver_(loop, node_, WhenBlocked::wait, [this] { drain_events(); }),
+      monitor_(loop, [this] { driver_.give(Interfaces{interface_addresses(true)}); }),
+      stop_timer_(loop, [this] { loop_.stop(); }) {}
+
+std::optional<Error> Agent::start(std::function<void(const peer::NodeEvent&)> on_event) {
+  on_event_ = std::move(on_event);
+  auto v4 = driver_.open_udp(Address{});
+  Address any6;
+  any6.v6 = true;
+  auto v6 = driver_.open_udp(any6);
+  if (v4 && v6) return v4;  // one family is enough
+  node_.set_ports(driver_.udp_port(false), driver_.udp_port(true));
+  driver_.give(Interfaces{interface_addresses(true)});
+  node_.start(loop_.now());
+  driver_.pump();
+  return {};
+}
+
+void Agent::stop() {
+  node_.shut_down(loop_.now());
+  driver_.pump();
+  for (auto at = bridges_.begin(); at != bridges_.end();) bury(at++);
+  stop_timer_.set(loop_.now() + 50ms);  // a TCP connection to the server may have something queued
+}
+
+peer::PeerId Agent::dial(const wire::Ticket& ticket) {
+  auto id = node_.dial(loop_.now(), ticket);
+  driver_.pump();
+  return id;
+}
+
+Bridge& Agent::add_bridge(peer::PeerId peer, quic::StreamId stream, Fd in, Fd out) {
+  auto bridge = std::make_unique<Bridge>(loop_, std::move(in), std::move(out), stream, [this] { driver_.pump(); });
+  bridge->session = [this, peer] { return session(peer); };
+  return *(bridges_[{peer, stream}] = std::move(bridge));
+}
+
+quic::Session* Agent::session(peer::PeerId id) {
+  peer::Peer* p = node_.use(id);
+  return p && !p->closed() ? p->session() : nullptr;
+}
+
+void Agent::drain_events() {
+  while (auto event = node_.poll_event()) {
+    handle(*event);
+    if (on_event_) on_event_(*event);
+  }
+}
+
+void Agent::handle(const peer::NodeEvent& event) {
+  using Kind = Report::Kind;
+  if (std::holds_alternative<peer::ServerUp>(event)) {
+    const auto& carrier = std::get<peer::ServerUp>(event).carrier;
+    std::string transport = carrier.tcp ? "tcp" : "udp";
+    std::string text = std::exchange(server_up_, true) ? "the server answers again (" + transport + ")" : "";
+    report_({text.empty() ? Kind::detail : Kind::line, "server_up",
+             {{"server", carrier.server.to_string()}, {"transport", transport}}, text});
+  } else if (auto* down = std::get_if<peer::ServerDown>(&event)) {
+    report_({Kind::line, "server_down", {{"why", down->why}}, "the server is away: " + down->why + "; looking for it"});
+  } else if (auto* failed = std::get_if<peer::ServerFailed>(&event); failed && server_up_) {
+    report_({Kind::detail, "server_unreachable", {{"why", failed->error.text}}, failed->error.text});
+  } else if (auto* from = std::get_if<peer::FromPeer>(&event)) {
+    if (auto* path = std::get_if<peer::PathChanged>(&from->event))
+      tell_path(from->peer, path->path);
+    else
+      handle_stream(from->peer, from->event);
+  } else if (auto* gone = std::get_if<peer::PeerGone>(&event)) {
+    for (auto at = bridges_.lower_bound({gone->peer, 0}); at != bridges_.end() && at->first.first == gone->peer;) bury(at++);
+  }
+}
+
+void Agent::handle_stream(peer::PeerId id, const peer::PeerEvent& event) {
+  auto with = [&](quic::StreamId stream, auto act) {
+    auto at = bridges_.find({id, stream});
+    if (at == bridges_.end()) return;
+    act(*at->second);
+  };
+  if (auto* readable = std::get_if<quic::StreamReadable>(&event)) {
+    with(readable->id, [&](Bridge& b) { b.stream_readable(session(id)); });
+  } else if (auto* writable = std::get_if<quic::StreamWritable>(&event)) {
+    with(writable->id, [&](Bridge& b) { b.stream_writable(session(id)); });
+  } else if (auto* stopped = std::get_if<quic::StreamStopped>(&event)) {
+    with(stopped->id, [&](Bridge& b) { b.stream_stopped(); });
+  } else if (auto* closed = std::get_if<quic::StreamClosed>(&event)) {
+    if (auto at = bridges_.find({id, closed->id}); at != bridges_.end()) {
+      auto done = at->second->done() ? at->second->on_done : nullptr;
+      if (at->second->done()) at->second->release();
+      bury(at);
+      if (done) done();
+    }
+  } else if (std::holds_alternative<peer::PeerClosed>(event)) {
+    for (auto at = bridges_.lower_bound({id, 0}); at != bridges_.end() && at->first.first == id;) bury(at++);
+  }
+}
+
+void Agent::bury(std::map<Key, std::unique_ptr<Bridge>>::iterator at) {
+  at->second->abandon();
+  buried_.push_back(std::move(at->second));
+  bridges_.erase(at);
+  if (buried_.size() == 1) loop_.post([this] { buried_.clear(); });
+}
+
+void Agent::tell_path(peer::PeerId id, const peer::PathReport& path) {
+  Report r{Report::Kind::line, "path", {}, path_text(path)};
+  r.fields = {{"technique", path.technique}, {"transport", path.transport}};
+  if (!path.local.is_unspecified()) r.fields.emplace_back("local", path.local.to_string());
+  r.fields.emplace_back("remote", path.remote.to_string());
+  if (path.rtt) r.fields.emplace_back("rtt_ms", to_ms(*path.rtt));
+  r.fields.emplace_back("why", path.why);
+  if (const peer::Peer* p = node_.peer(id)) r.fields.emplace_back("peer", p->key().to_string());
+  if (path.why != "first path") r.text += ": " + path.why;
+  report_(r);
+}
+
+}  // namespace ginnel::app

@@ -1,0 +1,124 @@
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <functional>
+#include <string>
+
+#include "app/roles.hpp"
+#include "cli/output.hpp"
+#include "drive/process_limits.hpp"
+#include "lab/demo.hpp"
+
+namespace {
+
+using namespace ginnel;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+std::string default_state() {
+  if (auto xdg = environment("XDG_STATE_HOME"); !xdg.empty()) return xdg + "/ginnel";
+  if (auto home = environment("HOME"); !home.empty()) return home + "/.local/state/ginnel";
+  return "/var/lib/ginnel";
+}
+
+std::string config_file() {
+  if (auto xdg = environment("XDG_CONFIG_HOME"); !xdg.empty()) return xdg + "/ginnel/config.toml";
+  return environment("HOME") + "/.config/ginnel/config.toml";
+}
+
+struct Common {
+  app::CommonOptions options{default_state()};
+  bool json = false;
+  int verbosity = 0;
+};
+
+void add_common(CLI::App* command, Common& common) {
+  command->add_option("--state", common.options.state, "Folder for keys (" + default_state() + ")")->type_name("DIR");
+  command->add_flag("--json", common.json, "One JSON object a line instead of text");
+  command->add_flag("-v,--verbose", common.verbosity, "Say more");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App cli{"ginnel connects two applications through whatever NATs stand between them."};
+  cli.require_subcommand(1);
+  cli.set_version_flag("--version", "ginnel " GINNEL_VERSION);
+  cli.set_config("--config", config_file(), "Settings, such as  [expose]  server = \"ginnel-server://...\"");
+  cli.failure_message([](const CLI::App*, const CLI::Error& e) { return "ginnel: " + std::string(e.what()) + ". See ginnel --help.\n"; });
+  Common common;
+  std::function<std::optional<Error>(const app::Reporter&)> role;
+  bool data_on_stdout = false;
+
+  app::ServerOptions server;
+  auto* server_command = cli.add_subcommand("server", "Introduce peers to each other and relay for them");
+  server_command->add_option("--listen", server.listen, "Where to listen, UDP and TCP; may be repeated (0.0.0.0:3478, [::]:3478)")->type_name("ADDR:PORT");
+  server_command->add_option("--host", server.host, "Name or address to put in the URL")->type_name("HOST");
+  server_command->add_option("--allow-key", server.allow, "Serve only this key; may be repeated")->type_name("PEER");
+  server_command->callback([&] { role = [&](auto& report) { return app::run_server(common.options, server, report); }; });
+
+  app::ExposeOptions expose;
+  auto* expose_command = cli.add_subcommand("expose", "Make a service reachable: run it beside the service");
+  expose_command->add_option("target", expose.target, "The service: PORT, HOST:PORT or unix:PATH")->required()->type_name("TARGET");
+  expose_command->add_option("--server", expose.server, "The server's URL")->envname("GINNEL_SERVER")->type_name("URL");
+  expose_command->add_option("--name", expose.name, "Name of the service; it keeps its ticket (from TARGET)");
+  expose_command->add_option("--allow", expose.allow, "Let in this peer only, with any ticket; may be repeated")->type_name("PEER");
+  expose_command->add_option("--expires", expose.expires, "The ticket ends after 30m, 12h, 7d ... (never)")->type_name("TIME");
+  expose_command->callback([&] { role = [&](auto& report) { return app::run_expose(common.options, expose, report); }; });
+
+  app::ConnectOptions connect;
+  auto* connect_command = cli.add_subcommand("connect", "Use a service: opens a local port that leads to it");
+  connect_command->add_option("ticket", connect.ticket, "As `ginnel expose` printed it")->required()->type_name("TICKET");
+  auto* listen = connect_command->add_option("--listen", connect.listen, "Where applications connect (127.0.0.1, a free port)")->type_name("ADDR:PORT");
+  connect_command->add_flag("--stdio", connect.stdio, "Use stdin and stdout instead of a port: for ssh's ProxyCommand")->excludes(listen);
+  connect_command->add_flag("--relay-only", connect.relay_only, "Tell the other side no addresses: stay on the relay");
+  connect_command->callback([&] {
+    data_on_stdout = connect.stdio;
+    role = [&](auto& report) { return app::run_connect(common.options, connect, report); };
+  });
+
+  app::PingOptions ping;
+  auto* ping_command = cli.add_subcommand("ping", "Show the path to a service, its round trip, and each change with its reason");
+  ping_command->add_option("ticket", ping.ticket, "As `ginnel expose` printed it")->required()->type_name("TICKET");
+  ping_command->add_option("-c,--count", ping.count, "Stop after so many (never)");
+  ping_command->add_option("-i,--interval", ping.interval, "Seconds between two (1)")->check(CLI::Range(0.05, 3600.0));
+  ping_command->add_flag("--relay-only", ping.relay_only, "Stay on the relay");
+  ping_command->callback([&] { role = [&](auto& report) { return app::run_ping(common.options, ping, report); }; });
+
+  auto* id_command = cli.add_subcommand("id", "Print this machine's peer id, for `expose --allow` on another");
+  id_command->callback([&] {
+    role = [&](auto& report) -> std::optional<Error> {
+      auto id = app::peer_id(common.options);
+      if (!id) return id.error();
+      report({app::Report::Kind::line, "id", {{"id", *id}}, *id});
+      return {};
+    };
+  });
+  for (auto* command : {server_command, expose_command, connect_command, ping_command, id_command}) add_common(command, common);
+
+  auto* lab_command = cli.add_subcommand("lab", "A laboratory of NATs in network namespaces");
+  lab_command->require_subcommand(1);
+  lab::DemoOptions demo;
+  auto* demo_command = lab_command->add_subcommand("demo", "A download between two homes behind NATs: relayed at once, direct a moment later");
+  int demo_result = -1;
+  demo_command->add_option("--size", demo.file_mib, "Size of the file in MiB (256)")->check(CLI::Range(1, 100'000));
+  demo_command->add_flag("--json", demo.json, "Steps as JSON lines");
+  demo_command->callback([&] { demo_result = lab::run_demo(demo); });
+
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return cli.exit(e) == 0 ? 0 : static_cast<int>(Errc::usage);
+  }
+  if (demo_result >= 0) return demo_result;
+  ignore_sigpipe();
+  cli::Output output(common.json, common.verbosity, data_on_stdout);
+  try {
+    auto error = role([&](const app::Report& report) { output.report(report); });
+    return error ? output.fail(*error) : 0;
+  } catch (const std::exception& e) {  // start-up failures of drive/: no epoll, no memory
+    return output.fail({Errc::internal, std::string("This should not happen: ") + e.what() + ". Please report it."});
+  }
+}
