@@ -91,10 +91,10 @@ class Demo {
     start_service();
     measure_relay();
     const bool same = download();
-    narrator_.say(direct_at_ && same
-                      ? "\nThe file began over the relay and ended on a direct path, and not one byte was "
-                        "lost.\nThe small internet is gone again.\n"
-                      : "\nThis is not what should happen. The small internet is gone again.\n");
+    narrator_.say(direct_at_ && same ? "\nThe session began over the relay, went direct, and not one byte was lost.\n"
+                                     : "\nThis is not what should happen.\n");
+    narrator_.say("The small internet is gone again.\n");
+    narrator_.step_for_programs("done", {{"ok", direct_at_ && same ? "true" : "false"}});
     return direct_at_ && same ? 0 : 1;
   }
 

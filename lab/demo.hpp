@@ -1,5 +1,6 @@
 // `ginnel lab demo`: the main job on one machine, so that one can watch it. A server on a small internet, two homes
-// behind NATs, a web server in one and curl in the other; a large file begins over the relay and goes on directly.
+// behind NATs, a web server in one and curl in the other: first the relay is measured, then a large file finds its
+// direct path.
 #pragma once
 #include <string>
 

@@ -10,7 +10,7 @@ namespace ginnel::lab {
 class Host {
  public:
   explicit Host(std::string name);  ///< makes the namespace, with its loopback up
-  ~Host();  ///< gives the name back; the namespace lives on while a process of it does
+  ~Host();                          ///< gives the name back; the namespace lives on while a process of it does
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 

@@ -41,6 +41,10 @@ void Narrator::step(const std::string& what, const std::string& detail, const Fa
   std::fflush(stdout);
 }
 
+void Narrator::step_for_programs(const std::string& what, const Facts& facts) {
+  if (style_ == Style::json) step(what, "", facts);
+}
+
 void Narrator::progress(double share, const std::string& text) {
   if (!terminal_) return;
   const int full = static_cast<int>(std::clamp(share, 0.0, 1.0) * kBar);

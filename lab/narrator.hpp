@@ -21,8 +21,9 @@ class Narrator {
   void start_clock() { start_ = now(); }
   /// "0.42 s  server ready  203.0.113.10:3478"
   void step(const std::string& what, const std::string& detail, const Facts& facts = {}, Mood mood = Mood::plain);
-  void progress(double share, const std::string& text);  ///< 0..1; only on a terminal
-  void say(const std::string& text);                     ///< whole lines for a person only
+  void step_for_programs(const std::string& what, const Facts& facts);  ///< only as JSON
+  void progress(double share, const std::string& text);                 ///< 0..1; only on a terminal
+  void say(const std::string& text);                                    ///< whole lines for a person only
 
   static std::string quoted(const std::string& text);
   static std::string number(double value, int digits = 1);

@@ -112,6 +112,7 @@ void Agent::handle_stream(peer::PeerId id, const peer::PeerEvent& event) {
       bury(at);
       if (done) done();
     }
+    if (quic::Session* s = session(id)) s->release(closed->id);
   } else if (std::holds_alternative<peer::PeerClosed>(event)) {
     for (auto at = bridges_.lower_bound({id, 0}); at != bridges_.end() && at->first.first == id;) bury(at++);
   }

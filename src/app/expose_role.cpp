@@ -109,8 +109,10 @@ class Expose {
     } else if (auto* opened = std::get_if<quic::StreamOpened>(&event)) {
       dial_service(id, opened->id);
     } else if (auto* closed = std::get_if<peer::PeerClosed>(&event)) {
-      bool counted = p && p->admitted();
-      report_({counted ? Report::Kind::line : Report::Kind::detail, "peer_gone", {{"id", who}, {"why", closed->error.text}},
+      auto guest = guests_.extract(id);
+      if (guest.empty()) return;
+      who = guest.mapped().to_string();
+      report_({Report::Kind::line, "peer_gone", {{"id", who}, {"why", closed->error.text}},
                "peer " + who.substr(0, 8) + " left: " + closed->error.text});
     } else if (auto* stream = std::get_if<quic::StreamClosed>(&event)) {
       dialling_.erase({id, stream->id});
@@ -133,6 +135,7 @@ class Expose {
       agent_.node().close_peer(loop_.now(), id, *objection, "");
     } else {
       report_({Report::Kind::line, "peer", {{"id", who}}, "peer " + who.substr(0, 8) + " connected"});
+      guests_[id] = p.key();
       agent_.node().use(id)->admit(loop_.now());
     }
     agent_.pump();
@@ -196,6 +199,7 @@ class Expose {
   Agent agent_;
   std::map<Key, std::unique_ptr<Dialling>> dialling_;
   std::map<Key, Loop::Lookup> lookups_;
+  std::map<peer::PeerId, PublicKey> guests_;  ///< admitted
   std::optional<Error> fatal_;
   bool ready_ = false;
 };

@@ -24,6 +24,7 @@ struct SessionEnd {
         if (read) take(readable->id);
         if (auto code = session->reset_by_peer(readable->id)) resets[readable->id] = *code;
       }
+      if (auto* closed = std::get_if<quic::StreamClosed>(&*event)) session->release(closed->id);
       events.push_back(std::move(*event));
     }
   }

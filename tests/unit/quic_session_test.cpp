@@ -145,6 +145,18 @@ TEST(QuicSession, ResetCarriesItsReason) {
   EXPECT_TRUE(pair.dialler.find<StreamClosed>());
 }
 
+TEST(QuicSession, ResetReachesOneWhoHasAlreadyFinished) {
+  SessionPair pair;
+  pair.run(100ms);
+  StreamId id = *pair.dialler.session->open_stream();
+  pair.dialler.session->finish(id);
+  pair.run(100ms);
+  pair.acceptor.session->reset(id, Code::refused);
+  pair.run(100ms);
+  EXPECT_EQ(pair.dialler.resets[id], Code::refused);
+  EXPECT_TRUE(pair.dialler.find<StreamClosed>());
+}
+
 TEST(QuicSession, SlowReaderHoldsBackOnlyItsOwnStream) {
   SessionPair pair;
   pair.run(100ms);
@@ -238,6 +250,17 @@ TEST(QuicSession, RetryProvesTheAddressWithoutState) {
   pair.run(200ms);
   EXPECT_TRUE(pair.dialler.session->connected());
   EXPECT_TRUE(pair.acceptor.session->connected());
+}
+
+TEST(QuicSession, ASilentStreamIsOpenedAllTheSame) {
+  SessionPair pair;
+  pair.run(100ms);
+  StreamId id = *pair.dialler.session->open_stream();
+  pair.run(50ms);
+  ASSERT_TRUE(pair.acceptor.find<StreamOpened>());  // a service may speak first
+  pair.acceptor.session->send(id, as_bytes("banner"));
+  pair.run(50ms);
+  EXPECT_EQ(pair.dialler.text[id], "banner");
 }
 
 TEST(QuicSession, HundredStreamsShareFairly) {

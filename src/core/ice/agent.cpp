@@ -38,7 +38,11 @@ Pair* Agent::find_pair(const Carrier& carrier) { return const_cast<Pair*>(find(c
 
 Pair* Agent::add(Instant now, const Carrier& carrier, wire::CandidateType type, uint32_t priority) {
   if (Pair* known = find_pair(carrier)) return known;
-  if (pairs_.size() >= pairs_max) return nullptr;
+  if (pairs_.size() >= pairs_max) {  // the peer roams: its oldest address that no longer answers makes room
+    auto dead = std::find_if(pairs_.begin(), pairs_.end(), [](const Pair& p) { return p.state == Pair::State::dead; });
+    if (dead == pairs_.end()) return nullptr;
+    pairs_.erase(dead);
+  }
   Pair& pair = pairs_.emplace_back();
   pair.carrier = carrier;
   pair.remote_type = type;

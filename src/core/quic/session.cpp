@@ -154,7 +154,10 @@ std::optional<StreamId> Session::open_stream() {
   if (closed_ || !connected_) return {};
   StreamId id;
   if (ngtcp2_conn_open_bidi_stream(conn_, &id, nullptr) != 0) return {};
-  ngtcp2_conn_set_stream_user_data(conn_, id, &add_stream(id));
+  Stream& stream = add_stream(id);
+  ngtcp2_conn_set_stream_user_data(conn_, id, &stream);
+  stream.opening = true;
+  activate(stream);
   return id;
 }
 
@@ -180,6 +183,10 @@ void Session::send(StreamId id, Bytes bytes) {
   if (!s || s->write_ended || s->fin) return;
   s->out.append(bytes);
   activate(*s);
+}
+
+void Session::release(StreamId id) {
+  if (Stream* s = find(id); s && s->closed) streams_.erase(id);
 }
 
 void Session::finish(StreamId id) {
@@ -288,6 +295,7 @@ size_t Session::write_packet(uint64_t ts, MutableBytes out) {
     ngtcp2_ssize n = ngtcp2_conn_writev_stream(conn_, nullptr, nullptr, out.data(), out.size(), &taken, flags,
                                                stream ? stream->id : -1, pieces.data(), count, ts);
     if (stream && taken >= 0) {
+      stream->opening = false;
       stream->sent += static_cast<size_t>(taken);
       stream->turn += static_cast<uint32_t>(taken);
       if ((flags & NGTCP2_WRITE_STREAM_FLAG_FIN) && static_cast<size_t>(taken) == total) stream->fin_sent = true;
@@ -325,8 +333,10 @@ std::optional<Event> Session::poll_event() {
   if (auto* readable = std::get_if<StreamReadable>(&event)) {
     if (Stream* s = find(readable->id)) s->announced = false;
   } else if (auto* closed = std::get_if<StreamClosed>(&event)) {
-    if (Stream* s = find(closed->id)) buffered_ -= s->in.size();
-    streams_.erase(closed->id);
+    if (Stream* s = find(closed->id)) {
+      closed->finished = s->fin_received;
+      closed->reset = s->reset;
+    }
   }
   return event;
 }

@@ -59,7 +59,9 @@ struct StreamOpened { StreamId id; };                     ///< by the peer
 struct StreamReadable { StreamId id; };                   ///< bytes, the end, or a reset are there: look at received()
 struct StreamWritable { StreamId id; };                   ///< room again after reserve() gave none
 struct StreamStopped { StreamId id; };                    ///< the peer wants no more of our bytes
-struct StreamClosed { StreamId id; };                     ///< both directions ended; the id is no longer valid
+/// Both directions ended; the id is no longer valid. How the peer's direction ended is said here again: whoever gets
+/// events in batches may find the stream gone when it looks for the end.
+struct StreamClosed { StreamId id; bool finished = false; std::optional<Code> reset = {}; };
 struct Closed {
   enum class Why { local, peer, idle, reset, wrong_key, handshake, error } why;
   Code code = Code::none;  ///< of the peer's CONNECTION_CLOSE
@@ -100,6 +102,7 @@ class Session {
   void commit(StreamId id, size_t n);
   /// Convenience for small messages; ignores the limit of reserve().
   void send(StreamId id, Bytes bytes);
+  void release(StreamId id);                ///< after StreamClosed: forget it
   void finish(StreamId id);                 ///< no more bytes from us (FIN)
   void reset(StreamId id, Code code);       ///< both directions, at once
   /// Bytes that arrived and were not consumed: the first contiguous piece.

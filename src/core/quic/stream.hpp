@@ -15,12 +15,13 @@ struct Session::Stream {
   Stream(StreamId stream_id, ChunkPool& pool) : id(stream_id), out(pool), in(pool) {}
 
   size_t unsent() const { return out.size() - sent; }
-  bool wants_to_send() const { return !write_ended && (unsent() > 0 || (fin && !fin_sent)); }
+  bool wants_to_send() const { return !write_ended && (opening || unsent() > 0 || (fin && !fin_sent)); }
 
   StreamId id;
 
   ByteQueue out;               ///< given to send and not acknowledged
   size_t sent = 0;             ///< of those, how many were put in packets at least once
+  bool opening = false;        ///< the peer must learn of it even if the application is silent: a service may speak first
   bool fin = false;
   bool fin_sent = false;
   bool write_ended = false;    ///< reset by us, or stopped by the peer

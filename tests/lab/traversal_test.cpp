@@ -1,0 +1,97 @@
+// What connects through which NATs, with the real binary: the first byte always comes over the relay, and a direct path
+// is found exactly where one exists. Both homes use the same private addresses, as homes do.
+#include "tests/lab/harness.hpp"
+#include "tests/lab/stream.hpp"
+#include "tests/lab/two_homes.hpp"
+
+namespace ginnel::lab {
+namespace {
+
+constexpr uint64_t kMb = 1'000'000;
+
+void expect_intact(const Transfer::Outcome& outcome) {
+  EXPECT_EQ(outcome.fault, "");
+  std::printf("  %.0f MB in %.2f s: %.0f Mbit/s, longest gap %.0f ms\n", static_cast<double>(outcome.bytes) / 1e6,
+              outcome.seconds, outcome.mbit_s(), outcome.longest_gap_ms);
+}
+
+TEST(LabTraversal, TwoHomesGoDirectByUdpPunch) {
+  in_sandbox([] {
+    TwoHomes net({}, {}, {.delay = 10ms});
+    Process source = start_source(net.a.machine(), 8000);
+    Agent connect = net.connect();
+    Transfer transfer(net.b.machine(), 9000, 300 * kMb);
+    const Event* relay = connect.wait_path("relay", in(10s));
+    const Event* direct = connect.wait_path("udp-punch", in(10s));
+    expect_intact(transfer.finish(in(60s)));
+    ASSERT_TRUE(relay) << connect.said();
+    ASSERT_TRUE(direct) << connect.said();
+    EXPECT_LT(relay->at, direct->at);
+    EXPECT_EQ(direct->text("transport"), "udp");
+    EXPECT_TRUE(direct->text("remote").starts_with("198.51.100.20:")) << direct->line;
+    EXPECT_TRUE(net.expose.wait_path("udp-punch", in(5s))) << "expose should name the same path";
+    std::printf("  direct %.0f ms after relayed\n", to_ms(direct->at - relay->at));
+  });
+}
+
+TEST(LabTraversal, DifferentSubnetsToo) {
+  in_sandbox([] {
+    TwoHomes net({.subnet = "192.168.1.0/24"}, {.subnet = "10.0.0.0/24"});
+    Process source = start_source(net.a.machine(), 8000);
+    Agent connect = net.connect();
+    Transfer transfer(net.b.machine(), 9000, 20 * kMb);
+    EXPECT_TRUE(connect.wait_path("udp-punch", in(10s))) << connect.said();
+    expect_intact(transfer.finish(in(60s)));
+  });
+}
+
+void stays_on_relay(NatKind a, NatKind b) {
+  const Link slow{.up = 50 * kMbit, .down = 50 * kMbit};  // so that the traffic lasts longer than five seconds
+  TwoHomes net({.nat = a, .link = slow}, {.nat = b, .link = slow});
+  Process source = start_source(net.a.machine(), 8000);
+  Agent connect = net.connect();
+  Transfer transfer(net.b.machine(), 9000, 40 * kMb);
+  EXPECT_TRUE(connect.wait_path("relay", in(10s))) << connect.said();
+  const Event* direct = connect.wait_direct(in(5s));
+  EXPECT_FALSE(direct) << direct->line;
+  expect_intact(transfer.finish(in(60s)));
+  net.expose.pump();
+  for (const Event& e : net.expose.events()) EXPECT_FALSE(e.is_direct()) << e.line;
+}
+
+TEST(LabTraversal, SymmetricAgainstHomeStaysOnTheRelay) {
+  in_sandbox([] { stays_on_relay(NatKind::symmetric, NatKind::home); });
+}
+
+TEST(LabTraversal, HomeAgainstSymmetricStaysOnTheRelay) {
+  in_sandbox([] { stays_on_relay(NatKind::home, NatKind::symmetric); });
+}
+
+bool relayed_by_tcp(const Event& e) {
+  return e.is("path") && e.text("technique") == "relay" && e.text("transport") == "tcp";
+}
+
+TEST(LabTraversal, UdpBlockedAtTheClientIsRelayedByTcp) {
+  in_sandbox([] {
+    TwoHomes net({}, {.udp_blocked = true});
+    Process source = start_source(net.a.machine(), 8000);
+    Agent connect = net.connect();
+    expect_intact(Transfer(net.b.machine(), 9000, 100 * kMb).finish(in(60s)));
+    EXPECT_TRUE(connect.wait_for(relayed_by_tcp, in(5s))) << connect.said();
+    EXPECT_FALSE(connect.wait_direct(now()));
+  });
+}
+
+TEST(LabTraversal, UdpBlockedAtTheServiceIsRelayedByTcp) {
+  in_sandbox([] {
+    TwoHomes net({.udp_blocked = true});
+    Process source = start_source(net.a.machine(), 8000);
+    Agent connect = net.connect();
+    expect_intact(Transfer(net.b.machine(), 9000, 100 * kMb).finish(in(60s)));
+    EXPECT_TRUE(net.expose.wait_for(relayed_by_tcp, in(5s))) << net.expose.said();
+    EXPECT_FALSE(connect.wait_direct(now()));
+  });
+}
+
+}  // namespace
+}  // namespace ginnel::lab
