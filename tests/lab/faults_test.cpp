@@ -19,6 +19,16 @@ Transfer::Outcome finish_intact(Transfer& transfer, const char* what) {
   return outcome;
 }
 
+/// What the agents told, for whoever must find out why a test failed.
+void tell_if_failed(std::initializer_list<Agent*> agents) {
+  if (!::testing::Test::HasFailure()) return;
+  for (Agent* agent : agents) {
+    agent->pump();
+    std::printf("%s said:\n%s", agent->name().c_str(), agent->said().c_str());
+    for (const Event& event : agent->events()) std::printf("  %s\n", event.line.c_str());
+  }
+}
+
 TEST(LabFaults, DirectPathBlackholedInTheMiddleOfAGigabyte) {
   in_sandbox([] {
     TwoHomes net;
@@ -51,6 +61,7 @@ TEST(LabFaults, DirectPathComesBackAfterABlackhole) {
     before = connect.events().size();
     net.lab.heal(net.a.address(), net.b.address());
     EXPECT_TRUE(connect.wait_direct(in(30s), before)) << connect.said();
+    tell_if_failed({&net.expose, &connect});
     EXPECT_EQ(Transfer(net.b.machine(), 9000, 1000).finish(in(10s)).fault, "");
   });
 }
@@ -77,6 +88,7 @@ TEST(LabFaults, ServerKilledInTheMiddleOfARelayedTransfer) {
     ASSERT_TRUE(transfer.wait_share(0.25, in(60s)));
     net.kill_and_restart_server();
     finish_intact(transfer, "server restarted, relayed");
+    tell_if_failed({&net.expose, &connect, &net.server_agent});
   });
 }
 

@@ -39,7 +39,9 @@ Pair* Agent::find_pair(const Carrier& carrier) { return const_cast<Pair*>(find(c
 Pair* Agent::add(Instant now, const Carrier& carrier, wire::CandidateType type, uint32_t priority) {
   if (Pair* known = find_pair(carrier)) return known;
   if (pairs_.size() >= pairs_max) {  // the peer roams: its oldest address that no longer answers makes room
-    auto dead = std::find_if(pairs_.begin(), pairs_.end(), [](const Pair& p) { return p.state == Pair::State::dead; });
+    auto dead = std::find_if(pairs_.begin(), pairs_.end(), [](const Pair& p) {
+      return p.state == Pair::State::dead && !p.carrier.is_relay();
+    });
     if (dead == pairs_.end()) return nullptr;
     pairs_.erase(dead);
   }
@@ -133,9 +135,7 @@ void Agent::set_relay(Instant now, bool there) {
   Pair* pair = find_pair(Carrier::relay());
   if (!there) {
     if (!pair) return;
-    bool was_alive = pair->state == Pair::State::alive;
-    pairs_.erase(pairs_.begin() + (pair - pairs_.data()));
-    if (was_alive) events_.push_back(PairDown{Carrier::relay()});
+    pairs_.erase(pairs_.begin() + (pair - pairs_.data()));  // no PairDown: who says so knows it
     return;
   }
   if (pair) return;
@@ -166,7 +166,7 @@ std::optional<Agent::Check> Agent::poll_check(Instant now, MutableBytes room) {
   if (auto answer = next_answer(room)) return answer;
   if (!started()) return {};
   for (Pair& pair : pairs_) {
-    if (pair.state == Pair::State::waiting) continue;
+    if (pair.state == Pair::State::waiting || pair.state == Pair::State::dead) continue;  // judge() wakes the dead
     if (pair.triggered) return make_check(now, pair, 0, false, room);
     if (pair.next_check <= now) {
       // The way in use is checked at the size it carries; after a loss every other check is small, to tell a path that

@@ -234,7 +234,7 @@ std::optional<Action> Node::poll_action(Instant now, MutableBytes room) {
       return action;
     }
   }
-  return {};
+  return link_.poll_action(now, room);  // the peers may have left it something to say
 }
 
 std::optional<Action> Node::poll_keepalive(Instant now, MutableBytes room) {
@@ -352,7 +352,11 @@ void Node::handle_signal(Instant now, const wire::Signal& signal) {
     redial_later(now, id, *entry);
   };
   std::visit(Overloaded{
-                 [&](const wire::Registered& m) { events_.push_back(Registered{m.observed}); },
+                 [&](const wire::Registered& m) {
+                   events_.push_back(Registered{m.observed});
+                   // The server sees us somewhere else than STUN did: do not wait for the next keepalive.
+                   if (link_.carrier()->tcp == 0 && reflexive() && m.observed != reflexive()) keepalive_.start(now);
+                 },
                  [&](const wire::Incoming& m) { handle_incoming(now, m); },
                  [&](const wire::DialFailed& m) { lost(m.route, m.code, true); },
                  [&](const wire::RouteClosed& m) { lost(m.route, m.code, false); },
@@ -432,6 +436,13 @@ void Node::keepalive_changed(Instant now, const stun::Keepalive::Change& change)
   if (change.address) {
     update_candidates(now);
     if (link_.up()) link_.send(wire::Register{config_.services});  // so that the server follows us to the new address
+  }
+  if (change.answered) {  // after silence: the network is back, whatever backed off meanwhile
+    link_.hurry(now);
+    for (auto& [id, entry] : peers_) {
+      entry.peer->network_changed(now);
+      touch(id, entry);
+    }
   }
   bool on_udp = link_.up() && link_.carrier()->tcp == 0;
   if (change.restarted || (change.silent && on_udp)) suspect_server(now);

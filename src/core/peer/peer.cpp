@@ -11,11 +11,14 @@ namespace ginnel::peer {
 
 namespace {
 
+constexpr quic::StreamId control_stream = 0;  // the first that the dialler opens
+
 quic::SessionConfig session_config(const PeerConfig& config) {
   quic::SessionConfig c;
   c.alpn = peer_alpn;
   c.expected_peer = config.key;
   c.idle_timeout = config.idle_timeout;
+  c.keep_alive = config.idle_timeout / 3;  // a quiet session is not a dead one
   c.handshake_timeout = 20s;  // the other side may be on its way back to the server
   c.streams_max = config.capability ? 0 : 10'000;
   if (!config.capability) c.buffered_max = Peer::unadmitted_buffer;
@@ -85,6 +88,7 @@ void Peer::handle_timeout(Instant now) {
   ice_.handle_timeout(now);
   drain_session(now);
   drain_ice(now);
+  if (review_at_ && *review_at_ <= now) review(now);
   if (busy_ && now - last_traffic_ >= busy_time) {
     busy_ = false;
     ice_.set_use(now, current_, false);
@@ -162,6 +166,7 @@ std::optional<Peer::Outgoing> Peer::poll_packets(Instant now, MutableBytes room)
     put_relay_headers(room.first(size), size);
     return Outgoing{Carrier::relay(), room.first(size), size};
   }
+  drain_session(now);  // of what the application did since, such as consuming a stream's last byte
   if (!session_ || !current_) return {};
   bool relayed = current_->is_relay();
   if (relayed && (!relay_ || relay_->full)) return {};
@@ -169,6 +174,7 @@ std::optional<Peer::Outgoing> Peer::poll_packets(Instant now, MutableBytes room)
   size_t packet_size = pair ? pair->packet_size : ice::packet_size_min;
   size_t head = relayed ? relay_headroom : 0;
   quic::Train train = session_->write(now, room.first(train_bytes_max), packet_size, head);
+  drain_session(now);  // StreamWritable, and the end of the session if this was its last word
   if (train.size == 0) return {};
   if (relayed) put_relay_headers(room.first(train.size), train.segment);
   note_traffic(now);
@@ -186,6 +192,7 @@ std::optional<Deadline> Peer::next_deadline() const {
   std::optional<Deadline> next = ice_.next_deadline();
   if (session_) next = earlier(next, session_->next_deadline());
   if (hello_by_) next = earlier(next, Deadline{*hello_by_, "peer: hello due"});
+  if (review_at_) next = earlier(next, Deadline{*review_at_, "peer: compare the paths"});
   if (busy_) next = earlier(next, Deadline{last_traffic_ + busy_time, "peer: traffic ceased"});
   return next;
 }
@@ -208,7 +215,7 @@ void Peer::drain_session(Instant now) {
           } else if constexpr (std::is_same_v<E, quic::Closed>) {
             if (!std::exchange(reported_closed_, true)) events_.push_back(PeerClosed{closed_error(e), e.code, e.why});
           } else if constexpr (std::is_same_v<E, quic::StreamOpened>) {
-            if (!control_)
+            if (e.id == control_stream)  // not always the first to arrive: its packet may have been lost
               control_ = e.id;
             else
               (admitted_ ? events_ : held_).push_back(e);
@@ -295,15 +302,16 @@ void Peer::review(Instant now) {
     bool usable = pair.carrier.is_relay() ? relay_ && !relay_dead_ : pair.state == ice::Pair::State::alive;
     if (usable) ways.push_back({pair.carrier, pair.min_rtt()});
   }
+  review_at_ = ways.size() > 1 ? std::optional(now + path::dwell) : std::nullopt;
+  if (review_at_ && changed_mind_at_ && *changed_mind_at_ + path::dwell > now) review_at_ = *changed_mind_at_ + path::dwell;
   bool died = current_ && std::none_of(ways.begin(), ways.end(), [&](auto& w) { return w.carrier == *current_; });
   auto choice = path::choose(ways, current_, now, changed_mind_at_);
-  if (choice) return use(now, choice->carrier, choice->why, died);
-  if (died && current_->is_relay() && !relay_) current_.reset();  // nothing left: wait for a way
+  if (choice) use(now, choice->carrier, choice->why, died);
 }
 
 void Peer::use(Instant now, const Carrier& carrier, std::string_view why, bool old_died) {
   bool first = !std::exchange(current_, carrier).has_value();
-  if (!first) changed_mind_at_ = now;
+  if (!first && !old_died) changed_mind_at_ = now;  // a death is no change of mind: back as soon as something lives
   why_ = why;
   ice_.set_use(now, current_, busy_);
   if (session_ && (old_died || first)) session_->wake(now);

@@ -128,6 +128,7 @@ class Peer {
   bool relay_dead_ = false;                ///< the checks through it said so
   std::optional<Carrier> current_;
   std::optional<Instant> changed_mind_at_;
+  std::optional<Instant> review_at_;       ///< round trips change without an event, and a choice may be put off
   std::string_view why_ = "first path";
   std::vector<wire::Candidate> candidates_;
   std::optional<wire::Candidates> remote_;  ///< kept until we admitted the peer

@@ -80,7 +80,7 @@ struct Callbacks {
     stream->sent = 0;
     if (stream->active) std::erase(s.active_, stream);
     stream->active = false;
-    if (stream->in.empty()) s.events_.push_back(StreamClosed{id});  // otherwise when the rest was read: Session::consume
+    if (stream->in.empty()) s.announce_closed(*stream);  // otherwise when the rest was read: Session::consume
     return 0;
   }
 

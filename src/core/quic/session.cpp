@@ -16,6 +16,7 @@ namespace ginnel::quic {
 namespace {
 
 constexpr size_t packet_size_max = 16000;  // the largest carrier's (facts/transport 2); write() caps each packet
+constexpr Duration handshake_nudge = 1s;  // the probe timeout doubles; while nothing is lost but time, we do not wait so long
 constexpr uint32_t turn_bytes = 64 * 1024;  // what a stream may send before the next one's turn
 
 // The one address pair that ngtcp2 ever sees, on both ends (docs/decisions/001).
@@ -42,7 +43,7 @@ ngtcp2_settings make_settings(const SessionConfig& config, uint64_t ts, Rng& rng
   s.cc_algo = NGTCP2_CC_ALGO_CUBIC;
   s.initial_ts = ts;
   s.initial_rtt = static_cast<uint64_t>(config.initial_rtt.count());
-  s.handshake_timeout = static_cast<uint64_t>(config.handshake_timeout.count());
+  s.handshake_timeout = UINT64_MAX;  // ours to watch, as the idle time: wake() moves ngtcp2's clock
   s.max_tx_udp_payload_size = packet_size_max;
   s.no_tx_udp_payload_size_shaping = 1;  // the carrier decides, packet by packet
   s.no_pmtud = 1;                        // likewise; safe because the address pair never changes (facts 8.2)
@@ -58,18 +59,18 @@ ngtcp2_transport_params make_params(const SessionConfig& config) {
   p.initial_max_stream_data_bidi_remote = config.stream_window;
   p.initial_max_data = config.buffered_max;
   p.initial_max_streams_bidi = config.streams_max;
-  p.max_idle_timeout = static_cast<uint64_t>(config.idle_timeout.count());
   p.disable_active_migration = 1;
   return p;
 }
 
 }  // namespace
 
-Session::Session(const crypto::Identity& self, SessionConfig config, Tag tag, Rng& rng)
-    : config_(std::move(config)), tag_(tag), rng_(rng), reset_secret_(self.derive("stateless reset")) {}
+Session::Session(Instant now, const crypto::Identity& self, SessionConfig config, Tag tag, Rng& rng)
+    : config_(std::move(config)), tag_(tag), rng_(rng), began_(now), heard_(now), nudge_(now + handshake_nudge),
+      reset_secret_(self.derive("stateless reset")) {}
 
 std::unique_ptr<Session> Session::dial(Instant now, const crypto::Identity& self, SessionConfig config, Tag tag, Rng& rng) {
-  std::unique_ptr<Session> s(new Session(self, std::move(config), tag, rng));
+  std::unique_ptr<Session> s(new Session(now, self, std::move(config), tag, rng));
   s->dialler_ = true;
   ngtcp2_callbacks callbacks = make_callbacks(true);
   ngtcp2_settings settings = make_settings(s->config_, s->to_ts(now), rng);
@@ -91,7 +92,7 @@ std::unique_ptr<Session> Session::accept(Instant now, const crypto::Identity& se
                                          Bytes first_packet, const std::optional<Retried>& retried) {
   ngtcp2_pkt_hd header;
   if (first_packet.size() < 1200 || ngtcp2_accept(&header, first_packet.data(), first_packet.size()) != 0) return nullptr;
-  std::unique_ptr<Session> s(new Session(self, std::move(config), tag, rng));
+  std::unique_ptr<Session> s(new Session(now, self, std::move(config), tag, rng));
   ngtcp2_callbacks callbacks = make_callbacks(false);
   ngtcp2_settings settings = make_settings(s->config_, s->to_ts(now), rng);
   ngtcp2_transport_params params = make_params(s->config_);
@@ -129,22 +130,28 @@ bool Session::handle_packet(Instant now, MutableBytes datagram) {
   ngtcp2_pkt_info info{};
   int bad = ngtcp2_conn_read_pkt(conn_, &fixed_path(), &info, datagram.data(), datagram.size(), to_ts(now));
   bool authentic = take_authenticated();
+  if (authentic) heard_ = now;
   if (bad != 0 && !closed_) fail(bad);
   if (!closed_) extend_session_window();
   return authentic;
 }
 
 void Session::handle_timeout(Instant now) {
-  if (closed_ || ngtcp2_conn_get_expiry(conn_) > to_ts(now)) return;
+  if (closed_) return;
+  if (!connected_ && now >= began_ + config_.handshake_timeout)
+    return closed_because(Closed::Why::handshake, Code::none, "no answer");
+  if (connected_ && now >= heard_ + config_.idle_timeout)
+    return closed_because(Closed::Why::idle, Code::none, "nothing was heard for too long");
+  if (!connected_ && now >= nudge_) wake(now), nudge_ = now + handshake_nudge;
+  if (ngtcp2_conn_get_expiry(conn_) > to_ts(now)) return;
   if (int bad = ngtcp2_conn_handle_expiry(conn_, to_ts(now)); bad != 0) fail(bad);
 }
 
 void Session::wake(Instant now) {
   if (closed_ || !in_flight()) return;
-  // Only the probe or loss timer can be the next to expire while something is in flight, but for the idle timer, which
-  // must not be reached by jumping.
+  // With neither idle nor handshake timer, what expires next while something is in flight is a loss or probe timer.
   uint64_t ts = to_ts(now), expiry = ngtcp2_conn_get_expiry(conn_);
-  if (expiry <= ts || expiry - ts > static_cast<uint64_t>(Duration(5min).count())) return;
+  if (expiry <= ts || expiry == UINT64_MAX) return;
   shift_ += Duration(expiry - ts);
 }
 
@@ -205,7 +212,7 @@ void Session::reset(StreamId id, Code code) {
   s->sent = 0;
   buffered_ -= s->in.size();
   s->in.clear();
-  if (s->closed && !closed_) events_.push_back(StreamClosed{id});
+  if (s->closed && !closed_) announce_closed(*s);
 }
 
 Bytes Session::received(StreamId id) const {
@@ -221,7 +228,7 @@ void Session::consume(StreamId id, size_t n) {
   if (closed_) return;
   if (!s->closed) ngtcp2_conn_extend_max_stream_offset(conn_, id, n);
   extend_session_window();
-  if (s->closed && s->in.empty()) events_.push_back(StreamClosed{id});
+  if (s->closed && s->in.empty()) announce_closed(*s);
 }
 
 void Session::set_buffered_max(uint64_t bytes) {
@@ -344,8 +351,10 @@ std::optional<Event> Session::poll_event() {
 std::optional<Deadline> Session::next_deadline() const {
   if (closed_) return {};
   uint64_t expiry = ngtcp2_conn_get_expiry(conn_);
-  if (expiry == UINT64_MAX) return {};
-  return Deadline{Instant(Duration(expiry) - shift_), "quic: loss, pacing or idle timer"};
+  Deadline next = connected_ ? Deadline{heard_ + config_.idle_timeout, "quic: idle"}
+                             : Deadline{std::min(began_ + config_.handshake_timeout, nudge_), "quic: handshake"};
+  if (expiry == UINT64_MAX) return next;
+  return earlier(next, Deadline{Instant(Duration(expiry) - shift_), "quic: loss, pacing or acknowledgement"});
 }
 
 // ---- getters
@@ -398,6 +407,10 @@ void Session::activate(Stream& stream) {
 void Session::announce_readable(Stream& stream) {
   if (std::exchange(stream.announced, true)) return;
   events_.push_back(StreamReadable{stream.id});
+}
+
+void Session::announce_closed(Stream& stream) {
+  if (!std::exchange(stream.close_announced, true)) events_.push_back(StreamClosed{stream.id});
 }
 
 void Session::extend_session_window() {

@@ -44,7 +44,7 @@ enum class Code : uint64_t {
 struct SessionConfig {
   std::string alpn;                            ///< RFC 9001 section 8.1: mandatory; tells peer and server sessions apart
   std::optional<PublicKey> expected_peer;      ///< anybody else is turned away in the handshake
-  Duration idle_timeout = 1h;                  ///< RFC 9000 section 10.1; the smaller of the two ends counts
+  Duration idle_timeout = 1h;                  ///< nothing authentic heard for so long; each end counts for itself
   Duration keep_alive = Duration::zero();      ///< send a PING after so long a silence; zero: never
   Duration handshake_timeout = 10s;
   Duration initial_rtt = 100ms;                ///< RFC 9002's 333 ms costs 3 s when two first flights are lost
@@ -139,13 +139,14 @@ class Session {
   friend struct Callbacks;
   struct Stream;
   struct Tls;
-  Session(const crypto::Identity& self, SessionConfig config, Tag tag, Rng& rng);
+  Session(Instant now, const crypto::Identity& self, SessionConfig config, Tag tag, Rng& rng);
 
   uint64_t to_ts(Instant now) const;
   Stream* find(StreamId id) const;
   Stream& add_stream(StreamId id);
   void activate(Stream& stream);
   void announce_readable(Stream& stream);
+  void announce_closed(Stream& stream);
   void extend_session_window();
   size_t write_packet(uint64_t ts, MutableBytes out);
   Train write_close(uint64_t ts, MutableBytes room, size_t packet_size, size_t headroom);
@@ -159,6 +160,7 @@ class Session {
   bool connected_ = false;
   bool closed_ = false;
   PublicKey peer_;
+  Instant began_, heard_, nudge_;  ///< created; last authentic packet; when to hurry the handshake again
   std::array<uint8_t, 32> reset_secret_;
   Duration shift_{};             ///< ngtcp2's clock runs ahead of ours by this: see wake()
   ngtcp2_conn* conn_ = nullptr;

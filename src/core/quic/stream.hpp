@@ -35,6 +35,7 @@ struct Session::Stream {
   bool read_ended = false;     ///< we do not want the rest
   bool announced = false;      ///< a StreamReadable is in the queue
   bool closed = false;         ///< QUIC is done with it; it lives until it was read
+  bool close_announced = false;  ///< StreamClosed is told once, whatever the application still does to it
   std::optional<Code> reset;   ///< by the peer
 };
 

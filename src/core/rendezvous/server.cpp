@@ -15,6 +15,7 @@ namespace {
 constexpr size_t udp_packet_size = 1200;
 constexpr Duration sweep_interval = 5s;
 constexpr size_t replies_max = 256;
+constexpr size_t unheard_max = 256 * 1024;  // of signals that an agent did not acknowledge: then it is put out
 
 template <typename... F>
 struct Overloaded : F... { using F::operator()...; };
@@ -31,6 +32,8 @@ Server::~Server() = default;
 // ---- inputs
 
 void Server::handle(Instant now, Input& input) {
+  // A queue filled in the middle of a drain: what is still to be forwarded lies in the input before.
+  if (std::holds_alternative<TcpFull>(input)) return;
   runs_.clear();
   next_run_ = 0;
   if (!next_sweep_) next_sweep_ = now + sweep_interval;
@@ -161,10 +164,15 @@ void Server::relay_udp(Instant now, const Address& from, MutableBytes frame) {
     ++counters_.unroutable;
     std::array<uint8_t, wire::relay_header_size> unknown;
     wire::put_relay_header(unknown.data(), wire::unknown_route);
-    if (replies_.empty()) reply(from, 0, unknown);  // one a batch is enough
+    // One a batch is enough. Never one to its own like: two servers would answer each other for ever.
+    if (replies_.empty() && frame.size() > wire::relay_header_size) reply(from, 0, unknown);
     return;
   }
   at->second->heard = now;
+  if (frame.size() > wire::tcp_packet_max) {  // behind a TCP header it would break the receiver's connection
+    ++counters_.malformed;
+    return;
+  }
   const Route* route = route_of(*at->second, frame);
   if (!route) return;
   wire::put_relay_header(frame.data(), route->number);
@@ -260,6 +268,10 @@ Server::Agent* Server::open_session(Instant now, const Address& from, TcpId tcp,
     ++counters_.shed;
     return nullptr;
   }
+  if (tcp != 0 && tcp_.at(tcp).agent) {  // a connection holds one session at a time
+    ++counters_.malformed;
+    return nullptr;
+  }
   std::optional<quic::Session::Retried> retried;
   if (tcp == 0 && half_open_.size() >= limits_.half_open_trusting) {
     retried = door_.check_token(now, packet, from);
@@ -319,6 +331,7 @@ void Server::authenticated(Agent& agent, const PublicKey& key) {
     return;
   }
   agent.proven = true;
+  agent.serial = ++last_serial_;
   agent.key = key;
   if (agent.tcp != 0)
     --tcp_strangers_;
@@ -378,6 +391,10 @@ void Server::handle_register(Agent& agent, const wire::Register& message) {
   agent.services = message.services;
   for (const auto& id : agent.services) {
     Agent*& holder = services_[{agent.key, id}];
+    if (holder && holder->serial > agent.serial) {  // a late word from a session that its agent has left
+      tell(agent, wire::Notice{wire::SignalCode::replaced, id});
+      continue;
+    }
     if (holder && holder != &agent) {  // the newest wins, and the other is told
       std::erase(holder->services, id);
       tell(*holder, wire::Notice{wire::SignalCode::replaced, id});
@@ -419,7 +436,12 @@ void Server::close_route(Agent& agent, wire::RouteNumber number, wire::SignalCod
 }
 
 void Server::tell(Agent& agent, const wire::Signal& signal) {
-  if (agent.signals) agent.session->send(*agent.signals, wire::encode(signal));
+  if (agent.signals && agent.session->unacknowledged(*agent.signals) < unheard_max) {
+    agent.session->send(*agent.signals, wire::encode(signal));
+  } else if (agent.signals) {
+    ++counters_.shed;
+    agent.session->close(quic::Code::too_many, "too many signals unheard");
+  }
   touch(agent);
 }
 
@@ -456,6 +478,13 @@ void Server::reply(const Address& to, TcpId tcp, Bytes bytes) {
 // ---- polls
 
 std::optional<Action> Server::poll_action(Instant now, MutableBytes room) {
+  // Signals first: an Incoming must not be overtaken by the packets that came behind its Dial in one batch.
+  while (!dirty_.empty()) {
+    auto at = agents_.find(dirty_.front());
+    if (at != agents_.end())
+      if (auto packets = poll_session(now, *at->second, room)) return packets;
+    dirty_.pop_front();
+  }
   if (auto packets = forward(room)) return packets;
   if (!replies_.empty()) {
     Reply r = replies_.front();
@@ -467,12 +496,6 @@ std::optional<Action> Server::poll_action(Instant now, MutableBytes room) {
     Action action = std::move(actions_.front());
     actions_.pop_front();
     return action;
-  }
-  while (!dirty_.empty()) {
-    auto at = agents_.find(dirty_.front());
-    if (at != agents_.end())
-      if (auto packets = poll_session(now, *at->second, room)) return packets;
-    dirty_.pop_front();
   }
   return {};
 }

@@ -124,6 +124,7 @@ class Server {
   std::deque<Action> actions_;
   std::deque<ServerEvent> events_;
   std::optional<Instant> next_sweep_;
+  uint64_t last_serial_ = 0;
 };
 
 static_assert(Machine<Server>);

@@ -19,6 +19,7 @@ struct Server::Agent {
   TcpId tcp = 0;                 ///< 0: on UDP
   bool proven = false;           ///< its key is known and allowed
   bool dirty = false;            ///< in the list of those that may have packets to send
+  uint64_t serial = 0;           ///< later sessions have greater ones
   PublicKey key;
   Instant heard;                 ///< QUIC, relay or STUN: anything from its address
   std::string first_id;          ///< the connection id of its first Initial

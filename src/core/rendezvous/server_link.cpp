@@ -83,7 +83,9 @@ void ServerLink::handle_tcp_packet(Instant now, TcpId id, MutableBytes packet) {
 void ServerLink::handle_tcp_closed(Instant now, TcpId id, const std::string& why) {
   last_problem_ = why;
   if (link_ && link_->carrier.tcp == id) return lost(now, why, true);
-  std::erase_if(attempts_, [&](auto& a) { return a->carrier.tcp == id; });
+  Attempt* attempt = by_tcp(id);
+  if (!attempt) return;
+  drop(*attempt);  // with CloseTcp: it may be we who end it, because what came was no server's
   if (attempts_.empty() && !link_) round_failed(now);
 }
 
@@ -127,6 +129,13 @@ void ServerLink::prefer_udp(Instant now) {
   if (!up() || link_->carrier.tcp == 0 || !attempts_.empty()) return;
   add_attempt(now, {link_->carrier.server, 0}, Duration::zero());
   round_ends_ = now + attempt_limit;
+}
+
+void ServerLink::hurry(Instant now) {
+  if (retry_at_) begin_round(now);
+  if (link_) link_->session->wake(now);
+  for (auto& a : attempts_)
+    if (a->session) a->session->wake(now);
 }
 
 void ServerLink::close() {
@@ -216,6 +225,7 @@ void ServerLink::process(Instant now, Attempt& a) {
     } else if (auto* closed = std::get_if<quic::Closed>(&*event)) {
       last_problem_ = closed->text.empty() ? "the server closed the session" : closed->text;
       if (closed->why == quic::Closed::Why::wrong_key) wrong_key_ = true;
+      if (&a == link_.get() && closed->code == quic::Code::refused) return refused(now);
       if (&a == link_.get()) return lost(now, last_problem_, closed->why == quic::Closed::Why::reset);
       drop(a);
       if (attempts_.empty() && !link_) round_failed(now);
@@ -235,7 +245,9 @@ void ServerLink::read_signals(Attempt& a) {
     if (next.malformed) return a.session->close(quic::Code::malformed, "malformed signal");
     if (next.size == 0) break;
     used += next.size;
-    if (next.signal) events_.push_back(std::move(*next.signal));
+    if (!next.signal) continue;
+    backoff_ = {};  // only now: a server that refuses us completes the handshake first
+    events_.push_back(std::move(*next.signal));
   }
   a.received.erase(0, used);
 }
@@ -252,7 +264,7 @@ void ServerLink::promote(Instant, Attempt& winner) {
   round_ends_.reset();
   retry_at_.reset();
   proof_by_.reset();
-  backoff_ = {};
+  wrong_key_ = false;  // another of its addresses was somebody else's
   events_.push_back(LinkUp{link_->carrier});
 }
 
@@ -272,9 +284,22 @@ void ServerLink::lost(Instant now, const std::string& why, bool at_once) {
   link_.reset();
   proof_by_.reset();
   events_.push_back(LinkDown{why});
-  if (!attempts_.empty()) return;  // one is under way already
+  if (!attempts_.empty()) {  // TCP is under way already; UDP is not given up by that
+    bool on_udp = std::any_of(attempts_.begin(), attempts_.end(), [](auto& a) { return a->carrier.tcp == 0; });
+    if (!on_udp) add_attempt(now, {attempts_.front()->carrier.server, 0}, Duration::zero());
+    return;
+  }
   // All agents of a restarted server come back: spread them a little.
   retry_at_ = now + Duration(static_cast<int64_t>(rng_.below(static_cast<uint64_t>(Duration(at_once ? 200ms : 1s).count()))));
+}
+
+void ServerLink::refused(Instant now) {
+  lost(now, last_problem_, false);
+  backoff_ = std::clamp<Duration>(backoff_ * 2, 1s, backoff_max);
+  if (retry_at_) *retry_at_ += backoff_;
+  events_.push_back(LinkFailed{{Errc::refused, "The server at " + wire::host_port_to_string(url_.host, url_.port) +
+                                                   " does not serve this key. Ask its owner to allow " +
+                                                   self_.public_key().to_string() + "."}});
 }
 
 void ServerLink::round_failed(Instant now) {

@@ -59,6 +59,8 @@ class ServerLink {
   void suspect(Instant now);
   /// UDP answers again: leave TCP for it.
   void prefer_udp(Instant now);
+  /// The network is back: waste no time on what backed off.
+  void hurry(Instant now);
   void close();
 
   // ---- polls
@@ -91,6 +93,7 @@ class ServerLink {
   void drop(Attempt& attempt);
   void proven();
   void lost(Instant now, const std::string& why, bool at_once);
+  void refused(Instant now);
   void round_failed(Instant now);
   Attempt* by_tcp(TcpId id);
   std::optional<Action> poll_attempt(Instant now, Attempt& attempt, MutableBytes room);

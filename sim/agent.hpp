@@ -1,0 +1,68 @@
+// A home's ginnel: a node, its key, its host in the world, and a diary of what the node said. Plays the role that
+// src/app plays for a real one: admits who says hello, dials, and hands the events of streams to whoever asked for them.
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/crypto/identity.hpp"
+#include "core/peer/node.hpp"
+#include "sim/host.hpp"
+#include "sim/world.hpp"
+
+namespace ginnel::sim {
+
+class Agent {
+ public:
+  struct PathSeen {
+    Instant when;
+    peer::PeerId peer;
+    std::string technique, transport;
+  };
+  using OnPeerEvent = std::function<void(peer::PeerId, const peer::PeerEvent&)>;
+
+  /// With a service it exposes, without one it dials.
+  Agent(World& world, std::string name, NatConfig nat, std::optional<wire::ServiceId> service);
+
+  // ---- commands
+  void start();
+  peer::PeerId dial(const Agent& to);
+  /// A command on a peer, drained afterwards. Nothing happens if the peer is gone.
+  void use(peer::PeerId id, const std::function<void(peer::Peer&)>& command);
+  /// Who hears of the streams of the peers with that key.
+  void listen(const PublicKey& key, OnPeerEvent handler) { listeners_[key] = std::move(handler); }
+
+  // ---- getters
+  SiteId site() const { return site_; }
+  const PublicKey& key() const { return identity_.public_key(); }
+  const peer::Node& node() const { return host_->machine(); }
+  wire::Ticket ticket() const;
+  /// The technique in use towards the newest peer; empty before the first one.
+  std::string technique() const { return paths.empty() ? std::string() : paths.back().technique; }
+  std::string transport() const { return paths.empty() ? std::string() : paths.back().transport; }
+
+  // ---- the diary
+  std::vector<PathSeen> paths;
+  std::vector<std::pair<Instant, rendezvous::LinkCarrier>> server_ups;
+  std::vector<Instant> registered;
+  std::vector<Instant> connected;
+  std::vector<std::string> closed;  ///< why sessions ended
+
+ private:
+  void on_event(peer::NodeEvent& event);
+  void on_peer_event(peer::PeerId id, const peer::PeerEvent& event);
+  void note(std::string_view what, std::string_view detail = {});
+
+  World& world_;
+  crypto::Identity identity_;
+  std::optional<wire::ServiceId> service_;
+  SiteId site_;
+  std::unique_ptr<MachineHost<peer::Node>> host_;
+  std::map<PublicKey, OnPeerEvent> listeners_;
+  std::map<peer::PeerId, PublicKey> keys_;
+};
+
+}  // namespace ginnel::sim
