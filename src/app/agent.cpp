@@ -41,6 +41,7 @@ std::optional<Error> Agent::start(std::function<void(const peer::NodeEvent&)> on
 }
 
 void Agent::stop() {
+  stopping_ = true;
   node_.shut_down(loop_.now());
   driver_.pump();
   for (auto at = bridges_.begin(); at != bridges_.end();) bury(at++);
@@ -66,6 +67,7 @@ quic::Session* Agent::session(peer::PeerId id) {
 
 void Agent::drain_events() {
   while (auto event = node_.poll_event()) {
+    if (stopping_) continue;  // what happens now is our own doing
     handle(*event);
     if (on_event_) on_event_(*event);
   }

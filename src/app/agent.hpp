@@ -56,6 +56,7 @@ class Agent {
   std::vector<std::unique_ptr<Bridge>> buried_;  ///< destroyed when none of their callbacks can be running
   Loop::Timer stop_timer_;
   bool server_up_ = false;
+  bool stopping_ = false;
 };
 
 /// "51.2 ms", or "?" if it was not measured.

@@ -41,7 +41,7 @@ class Connect {
     peer_ = agent_.dial(ticket_);
     StopSignal stop(loop_, [this] { agent_.stop(); });
     loop_.run();
-    return fatal_;
+    return fatal_ ? fatal_ : stop.outcome();
   }
 
  private:

@@ -71,7 +71,7 @@ class Expose {
     if (auto error = agent_.start([this](const peer::NodeEvent& event) { handle(event); })) return error;
     StopSignal stop(loop_, [this] { agent_.stop(); });
     loop_.run();
-    return fatal_;
+    return fatal_ ? fatal_ : stop.outcome();
   }
 
  private:

@@ -22,7 +22,7 @@ class Ping {
     peer_ = agent_.dial(ticket_);
     StopSignal stop(loop_, [this] { agent_.stop(); });
     loop_.run();
-    return fatal_;
+    return fatal_ ? fatal_ : stop.outcome();
   }
 
  private:

@@ -86,7 +86,7 @@ std::optional<Error> run_server(const CommonOptions& common, const ServerOptions
     loop.stop();
   });
   loop.run();
-  return {};
+  return stop.outcome();
 }
 
 }  // namespace ginnel::app

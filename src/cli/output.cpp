@@ -32,7 +32,7 @@ void Output::report(const app::Report& report) {
 }
 
 int Output::fail(const Error& error) {
-  std::fprintf(stderr, "ginnel: %s\n", error.text.c_str());
+  if (!error.text.empty()) std::fprintf(stderr, "ginnel: %s\n", error.text.c_str());
   return static_cast<int>(error.code);
 }
 
