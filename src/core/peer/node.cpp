@@ -64,6 +64,9 @@ void Node::handle(Instant now, Input& input) {
                  [](TcpAccepted&) {},
              },
              input);
+  for (PeerId id : received_)
+    if (auto at = peers_.find(id); at != peers_.end()) process(now, id, at->second);
+  received_.clear();
   drain_link(now);
 }
 
@@ -85,7 +88,7 @@ void Node::handle_packet(Instant now, const Address& from, MutableBytes packet) 
       auto at = info && info->tag ? peers_.find(*info->tag) : peers_.end();
       if (at != peers_.end()) {
         at->second.peer->handle_packet(now, Carrier::udp(from), packet);
-        return process(now, at->first, at->second);
+        return received(at->first);
       }
       std::array<uint8_t, 320> room;
       if (auto reset = door_.reset(packet, rng_, room); reset && strays_.size() < strays_max)
@@ -104,7 +107,7 @@ void Node::handle_relayed(Instant now, MutableBytes frame) {
   Entry* entry = by_route(*route, &id);
   if (!entry) return;
   entry->peer->handle_packet(now, Carrier::relay(), frame.subspan(wire::relay_header_size));
-  process(now, id, *entry);
+  received(id);
 }
 
 void Node::handle_stun(Instant now, const Address& from, MutableBytes packet) {
@@ -122,14 +125,14 @@ void Node::handle_stun(Instant now, const Address& from, MutableBytes packet) {
     auto at = peers_.find(Reader(message->id).u32());
     if (at == peers_.end()) return;
     at->second.peer->handle_packet(now, Carrier::udp(from), packet);
-    return process(now, at->first, at->second);
+    return received(at->first);
   }
   if (!message->username) return;
   std::string_view ufrag = message->username->substr(0, message->username->find(':'));
   for (auto& [id, entry] : peers_) {
     if (entry.peer->ice().ufrag() != ufrag) continue;
     entry.peer->handle_packet(now, Carrier::udp(from), packet);
-    return process(now, id, entry);
+    return received(id);
   }
 }
 
@@ -460,11 +463,16 @@ void Node::update_candidates(Instant now) {
 
 void Node::process(Instant now, PeerId id, Entry& entry) {
   touch(id, entry);
+  entry.peer->settle(now);
   while (auto event = entry.peer->poll_event()) {
     if (std::holds_alternative<RelaySilent>(*event)) suspect_server(now);
     if (std::holds_alternative<PeerConnected>(*event)) entry.backoff = {};
     events_.push_back(FromPeer{id, std::move(*event)});
   }
+}
+
+void Node::received(PeerId id) {
+  if (received_.empty() || received_.back() != id) received_.push_back(id);  // a batch comes from one sender
 }
 
 void Node::forget(PeerId id) {

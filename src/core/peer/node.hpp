@@ -102,6 +102,7 @@ class Node {
   void keepalive_changed(Instant now, const stun::Keepalive::Change& change);
   void update_candidates(Instant now);
   void touch(PeerId id, Entry& entry);
+  void received(PeerId id);
   void forget(PeerId id);
   bool server_is_here() const;
   PeerId new_id();
@@ -122,6 +123,7 @@ class Node {
   TimerSet<PeerId> timers_;                ///< of the peers
   TimerSet<PeerId> redials_;
   std::deque<PeerId> dirty_;               ///< may have packets to send
+  std::vector<PeerId> received_;           ///< got packets in the input under way
   std::deque<NodeEvent> events_;
   std::vector<std::pair<Address, std::vector<uint8_t>>> strays_;  ///< stateless resets to be sent
   bool tcp_full_ = false;

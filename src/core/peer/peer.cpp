@@ -73,21 +73,23 @@ void Peer::handle_packet(Instant now, const Carrier& from, MutableBytes packet) 
     ice_.note_received(now, from);
     note_traffic(now);
   }
-  drain_session(now);
 }
 
 void Peer::handle_stun(Instant now, const Carrier& from, Bytes packet) {
   auto message = wire::parse_stun(packet);
   if (!message) return;
   ice_.handle_stun(now, from, packet, *message);
+}
+
+void Peer::settle(Instant now) {
+  drain_session(now);
   drain_ice(now);
 }
 
 void Peer::handle_timeout(Instant now) {
   if (session_) session_->handle_timeout(now);
   ice_.handle_timeout(now);
-  drain_session(now);
-  drain_ice(now);
+  settle(now);
   if (review_at_ && *review_at_ <= now) review(now);
   if (busy_ && now - last_traffic_ >= busy_time) {
     busy_ = false;

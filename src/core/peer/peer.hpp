@@ -69,6 +69,8 @@ class Peer {
 
   // ---- inputs
   void handle_packet(Instant now, const Carrier& from, MutableBytes packet);
+  /// After a batch of packets: turn what they did into events, once.
+  void settle(Instant now);
   void handle_timeout(Instant now);
 
   // ---- commands
