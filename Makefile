@@ -60,9 +60,7 @@ test-fuzz: ## ... only the fuzz targets, a short run each
 	$(step) "Fuzz targets, a short run each" ctest --preset fuzz --output-junit $(CURDIR)/$(results)/fuzz.xml
 
 bench: ## the comparison table (needs network namespaces)
-	$(step) "Set-up: packages for the bench" tools/setup bench
-	$(call build_release,$(keep_or_no_tests))
-	$(step) "Bench" bench/run
+	@JOBS=$(JOBS) bench/run
 
 clean: ## removes build/
 	rm -rf build

@@ -226,7 +226,7 @@ std::string Traffic::state() const {
   if (ended_) out += "session over ";
   for (const auto& [id, nth] : near_ids_) {
     auto far = far_.find(id);
-    bool whole = near_[nth]->done() && far != far_.end() && far->second->done();
+    bool whole = near_[nth]->closed() && far != far_.end() && far->second->closed();
     if (whole && near_ids_.size() > 4) continue;
     out += "[" + std::to_string(id) + ": " + near_[nth]->state() + " | " + (far == far_.end() ? "-" : far->second->state()) + "] ";
   }

@@ -38,6 +38,7 @@ class StreamEnd {
   size_t received() const { return received_; }
   bool heard_end() const { return heard_end_; }
   bool reset() const { return reset_.has_value(); }
+  bool closed() const { return closed_; }
   /// Everything was written and ended, everything was heard to its end.
   bool done() const { return said_all_ && (heard_end_ || reset_); }
   const std::vector<Instant>& arrivals() const { return arrivals_; }  ///< when new bytes came

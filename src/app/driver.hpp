@@ -141,7 +141,16 @@ class Driver {
   }
 
   void read_udp(UdpPort& port) {
-    port.socket.receive(buffers_, [this](Datagrams in) { give(in); });
+    if (when_blocked_ == WhenBlocked::drop) {  // a relay's answer lies in the input: out with it before the next
+      port.socket.receive(buffers_, [this](Datagrams in) { give(in); });
+      return;
+    }
+    // An agent's trains may be taken together: one acknowledgement and one write to the application for all of them.
+    port.socket.receive(buffers_, [this](Datagrams in) {
+      Input input = in;
+      machine_.handle(loop_.now(), input);
+    });
+    pump();
   }
 
   void send_tcp(const Transmit& t) {

@@ -329,15 +329,13 @@ class RendezvousWorld {
       if (!agent->manual) drain(*agent);
   }
   void drain(Host& agent) {
-    Octets room(room_size);
     agent.drain_events(now);
-    while (auto action = agent.poll_action(now, room)) perform(agent, *action);
+    while (auto action = agent.poll_action(now, agent_room_)) perform(agent, *action);
     agent.drain_events(now);
   }
   void drain_server() {
     if (server_gone) return;
-    Octets room(room_size);
-    while (auto action = server->poll_action(now, room)) {
+    while (auto action = server->poll_action(now, server_room_)) {
       if (auto* transmit = std::get_if<Transmit>(&*action)) {
         if (on_transmit) on_transmit(*transmit);
         sent.push_back({transmit->to,
@@ -347,7 +345,7 @@ class RendezvousWorld {
                         transmit->bytes.data()});
         if (!server_cut) transmit->tcp != 0 ? tcp_to_agent(*transmit) : udp_to_agent(*transmit);
       } else if (auto* close = std::get_if<CloseTcp>(&*action)) {
-        break_tcp(close->id, "closed by the server");
+        break_tcp(close->id, "closed by the server", false);  // the machine knows
       }
     }
     while (auto event = server->poll_event()) server_events.push_back(*event);
@@ -359,7 +357,7 @@ class RendezvousWorld {
       if (c.agent == &agent) return id;
     return 0;
   }
-  void break_tcp(TcpId server_id, const std::string& why) {
+  void break_tcp(TcpId server_id, const std::string& why, bool tell_server = true) {
     auto at = tcp_.find(server_id);
     if (at == tcp_.end()) return;
     Tcp c = at->second;
@@ -371,7 +369,7 @@ class RendezvousWorld {
       c.agent->handle(now, closed);
       drain(*c.agent);
     });
-    if (server && !server_gone) give_server(TcpClosed{server_id, why});
+    if (server && !server_gone && tell_server) give_server(TcpClosed{server_id, why});
   }
 
  private:
@@ -498,6 +496,7 @@ class RendezvousWorld {
                   });
   }
 
+  Octets agent_room_ = Octets(room_size), server_room_ = Octets(room_size);
   rendezvous::ServerLimits limits_;
   std::set<PublicKey> allowed_;
   uint32_t instance_ = 0;

@@ -22,7 +22,10 @@ struct SessionEnd {
     while (auto event = session->poll_event()) {
       if (auto* readable = std::get_if<quic::StreamReadable>(&*event)) {
         if (read) take(readable->id);
-        if (auto code = session->reset_by_peer(readable->id)) resets[readable->id] = *code;
+        if (auto code = session->reset_by_peer(readable->id)) {
+          resets[readable->id] = *code;
+          session->reset(readable->id, *code);  // as an application does whose connection was reset
+        }
       }
       if (auto* closed = std::get_if<quic::StreamClosed>(&*event)) session->release(closed->id);
       events.push_back(std::move(*event));

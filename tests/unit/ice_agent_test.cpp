@@ -387,6 +387,26 @@ TEST_F(IceAgent, AShortOutageDoesNotKillABusyPath) {
   EXPECT_EQ(pair.a.count<PairDown>(cut), 0u);
 }
 
+TEST_F(IceAgent, TwoLostChecksKillNoQuietPath) {
+  bring_up(1min);
+  int left = 2;
+  pair.lose = [&](const IcePair::Packet& packet) { return packet.from_a && packet.request && left-- > 0; };
+  pair.run(1min);
+  EXPECT_LE(left, 0);
+  EXPECT_EQ(pair.a.count<PairDown>(), 0u);
+}
+
+TEST_F(IceAgent, ACheckFromThePeerCutsTheWaitForOurNextTry) {
+  pair.lose = [](const IcePair::Packet& packet) { return !packet.from_a; };  // A's firewall is shut
+  pair.b.agent.set_remote(pair.now, IcePair::candidates_of(pair.a, {a_end}));
+  pair.run(4s);  // B has backed off: its next try is seconds away
+  pair.lose = {};
+  Instant open = pair.now;
+  pair.a.agent.set_remote(pair.now, IcePair::candidates_of(pair.b, {b_end}));
+  pair.run(1s);
+  EXPECT_EQ(pair.b.first<PairUp>(), open + 30ms);
+}
+
 TEST_F(IceAgent, ADeadPairComesBackByItself) {
   bring_up();
   pair.lose = [](auto&) { return true; };
@@ -472,7 +492,7 @@ TEST_F(IceAgent, TheRelayIsAPairLikeTheOthers) {
   Instant gone = pair.now;
   pair.a.agent.set_relay(pair.now, false);
   pair.run(1s);
-  EXPECT_EQ(pair.a.count<PairDown>(gone), 1u);
+  EXPECT_LE(pair.a.count<PairDown>(gone), 1u) << "who took it away knows it";
   EXPECT_FALSE(pair.a.agent.find(Carrier::relay()));
   pair.run(10s);
   EXPECT_EQ(pair.a.checks_to(Carrier::relay(), gone), 0u);

@@ -154,6 +154,20 @@ TEST_F(Link, ASuspicionThatProvesWrongChangesNothing) {
   }
 }
 
+TEST_F(Link, AfterAnOutageTheProofDoesNotWaitForABackedOffTimer) {
+  LinkAgent& agent = up();
+  agent.tcp = false;
+  world.server_cut = true;
+  agent.link.send(wire::Register{});
+  world.run(5s);
+  world.server_cut = false;
+  Instant back = world.now;
+  agent.link.suspect(world.now);
+  ASSERT_TRUE(world.run_until([&] { return agent.count<wire::Registered>(back) > 0; }, 5s));
+  EXPECT_LE(world.now - back, 100ms);
+  EXPECT_EQ(agent.count<LinkDown>(), 0u);
+}
+
 TEST_F(Link, ASuspectedServerThatIsGoneIsDroppedInOneAndAHalfSeconds) {
   for (bool tcp : {false, true}) {
     RendezvousWorld w;
@@ -242,6 +256,15 @@ TEST_F(Link, AServerThatMovedIsFoundByItsName) {
   ASSERT_TRUE(world.run_until([&] { return agent.count<LinkUp>() == 2; }, 1min));
   EXPECT_EQ(agent.link.carrier()->server, world.server_address);
   EXPECT_LE(world.now - begin, 9s);
+}
+
+TEST_F(Link, ATcpConnectionThatSpeaksAnotherLanguageIsClosed) {
+  LinkAgent& agent = world.add_link(1);
+  agent.udp = false;
+  ASSERT_TRUE(world.run_until([&] { return !agent.tcp_open.empty(); }));
+  agent.link.handle_tcp_closed(world.now, *agent.tcp_open.begin(), "the server sent garbage");  // it is we who end it
+  world.run(1ms);
+  EXPECT_TRUE(agent.tcp_open.empty()) << "or each round would leave an open descriptor behind";
 }
 
 TEST_F(Link, ClosingTellsTheServer) {

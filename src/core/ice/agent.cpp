@@ -135,7 +135,9 @@ void Agent::set_relay(Instant now, bool there) {
   Pair* pair = find_pair(Carrier::relay());
   if (!there) {
     if (!pair) return;
-    pairs_.erase(pairs_.begin() + (pair - pairs_.data()));  // no PairDown: who says so knows it
+    bool was_alive = pair->state == Pair::State::alive;
+    pairs_.erase(pairs_.begin() + (pair - pairs_.data()));
+    if (was_alive) events_.push_back(PairDown{Carrier::relay()});
     return;
   }
   if (pair) return;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr Duration redial_first = 100ms;
 constexpr Duration redial_max = 3s;
+constexpr Duration redial_waiting = 500ms;
 constexpr size_t strays_max = 16;
 
 template <typename... F>
@@ -425,7 +426,9 @@ void Node::detach(Instant now, PeerId id, Entry& entry, bool tell_server) {
 }
 
 void Node::redial_later(Instant now, PeerId id, Entry& entry) {
-  entry.backoff = std::clamp<Duration>(entry.backoff * 2, redial_first, redial_max);
+  // Streams wait behind a session that stands: its other side is on its way back to the server as we were.
+  Duration most = entry.peer->connected() ? redial_waiting : redial_max;
+  entry.backoff = std::clamp<Duration>(entry.backoff * 2, redial_first, most);
   redials_.set(id, now + entry.backoff);
 }
 
@@ -440,7 +443,8 @@ void Node::keepalive_changed(Instant now, const stun::Keepalive::Change& change)
     update_candidates(now);
     if (link_.up()) link_.send(wire::Register{config_.services});  // so that the server follows us to the new address
   }
-  if (change.answered) {  // after silence: the network is back, whatever backed off meanwhile
+  if (change.silent) server_silent_ = true;
+  if (change.answered && std::exchange(server_silent_, false)) {  // the network is back, whatever backed off meanwhile
     link_.hurry(now);
     for (auto& [id, entry] : peers_) {
       entry.peer->network_changed(now);

@@ -127,6 +127,7 @@ class Node {
   std::deque<NodeEvent> events_;
   std::vector<std::pair<Address, std::vector<uint8_t>>> strays_;  ///< stateless resets to be sent
   bool tcp_full_ = false;
+  bool server_silent_ = false;             ///< a STUN transaction with it failed, and none succeeded since
   bool closing_ = false;
   uint64_t malformed_ = 0;
 };

@@ -20,6 +20,7 @@ quic::SessionConfig session_config(const PeerConfig& config) {
   c.idle_timeout = config.idle_timeout;
   c.keep_alive = config.idle_timeout / 3;  // a quiet session is not a dead one
   c.handshake_timeout = 20s;  // the other side may be on its way back to the server
+  c.impatient = true;
   c.streams_max = config.capability ? 0 : 10'000;
   if (!config.capability) c.buffered_max = Peer::unadmitted_buffer;
   return c;
@@ -72,6 +73,10 @@ void Peer::handle_packet(Instant now, const Carrier& from, MutableBytes packet) 
   if (session_->handle_packet(now, packet)) {
     ice_.note_received(now, from);
     note_traffic(now);
+    if (deserted_ && from != *deserted_) {  // the peer left it, too: what it acknowledged before went there and is lost
+      deserted_.reset();
+      session_->wake(now);
+    }
   }
 }
 
@@ -107,9 +112,11 @@ void Peer::handle_timeout(Instant now) {
 // ---- commands
 
 void Peer::set_relay(Instant now, std::optional<RelayWay> relay) {
+  drain_ice(now);
   relay_ = std::move(relay);
   relay_dead_ = false;
   ice_.set_relay(now, false);  // what was measured belongs to the former route
+  while (ice_.poll_event()) {}  // its end is no death of the new one
   ice_.set_relay(now, relay_.has_value());
   drain_ice(now);
   review(now);
@@ -211,6 +218,7 @@ void Peer::drain_session(Instant now) {
         [&](auto& e) {
           using E = std::decay_t<decltype(e)>;
           if constexpr (std::is_same_v<E, quic::Connected>) {
+            if (hello_by_) hello_by_ = now + hello_time;
             events_.push_back(PeerConnected{});
             events_.push_back(PathChanged{path()});
             if (dialler()) begin_control(now);
@@ -304,6 +312,7 @@ void Peer::review(Instant now) {
     bool usable = pair.carrier.is_relay() ? relay_ && !relay_dead_ : pair.state == ice::Pair::State::alive;
     if (usable) ways.push_back({pair.carrier, pair.min_rtt()});
   }
+  if (session_) ways.empty() ? session_->pause(now) : session_->resume(now);
   review_at_ = ways.size() > 1 ? std::optional(now + path::dwell) : std::nullopt;
   if (review_at_ && changed_mind_at_ && *changed_mind_at_ + path::dwell > now) review_at_ = *changed_mind_at_ + path::dwell;
   bool died = current_ && std::none_of(ways.begin(), ways.end(), [&](auto& w) { return w.carrier == *current_; });
@@ -312,6 +321,7 @@ void Peer::review(Instant now) {
 }
 
 void Peer::use(Instant now, const Carrier& carrier, std::string_view why, bool old_died) {
+  if (old_died) deserted_ = current_;
   bool first = !std::exchange(current_, carrier).has_value();
   if (!first && !old_died) changed_mind_at_ = now;  // a death is no change of mind: back as soon as something lives
   why_ = why;

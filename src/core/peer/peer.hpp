@@ -129,6 +129,7 @@ class Peer {
   std::optional<RelayWay> relay_;
   bool relay_dead_ = false;                ///< the checks through it said so
   std::optional<Carrier> current_;
+  std::optional<Carrier> deserted_;        ///< it died under us, and the peer has not been heard elsewhere since
   std::optional<Instant> changed_mind_at_;
   std::optional<Instant> review_at_;       ///< round trips change without an event, and a choice may be put off
   std::string_view why_ = "first path";

@@ -17,8 +17,17 @@ struct Callbacks {
   static int decrypt(uint8_t* dest, const ngtcp2_crypto_aead* aead, const ngtcp2_crypto_aead_ctx* ctx, const uint8_t* in,
                      size_t in_size, const uint8_t* nonce, size_t nonce_size, const uint8_t* aad, size_t aad_size) {
     int bad = ngtcp2_crypto_decrypt_cb(dest, aead, ctx, in, in_size, nonce, nonce_size, aad, aad_size);
-    if (bad == 0) authentic = true;
-    return bad;
+    if (bad != 0 || aad_size < 1) return bad;
+    if (aad[0] & 0x80) {
+      decrypted.handshake = true;
+    } else {  // RFC 9001 section 5.3: the header without its protection; the packet number ends it (RFC 9000 section 17.3)
+      size_t length = 1 + (aad[0] & 3u);
+      if (aad_size < 1 + length) return bad;
+      decrypted.number = 0;
+      for (size_t i = aad_size - length; i < aad_size; ++i) decrypted.number = decrypted.number << 8 | aad[i];
+      decrypted.number_bits = 8 * length;
+    }
+    return 0;
   }
 
   static int handshake_completed(ngtcp2_conn*, void* user) {
@@ -84,11 +93,16 @@ struct Callbacks {
     return 0;
   }
 
-  static int stream_reset(ngtcp2_conn*, int64_t id, uint64_t, uint64_t code, void* user, void*) {
+  static int stream_reset(ngtcp2_conn* conn, int64_t id, uint64_t, uint64_t code, void* user, void*) {
     Session& s = self(user);
     if (Session::Stream* stream = s.find(id); stream && !stream->read_ended) {
       stream->reset = static_cast<Code>(code);
       s.announce_readable(*stream);
+      // A reset is of both directions, and the other side waits for ours (see Session::reset).
+      ngtcp2_conn_shutdown_stream_write(conn, 0, id, code);
+      stream->write_ended = true;
+      stream->out.clear();
+      stream->sent = 0;
     }
     return 0;
   }
@@ -119,13 +133,30 @@ struct Callbacks {
     return 0;
   }
 
-  static thread_local bool authentic;
+  struct Decrypted {
+    bool handshake = false;   ///< something with a long header
+    size_t number_bits = 0;   ///< 0: nothing with a short one
+    uint64_t number = 0;      ///< its packet number, cut to so many bits
+  };
+  static thread_local Decrypted decrypted;
 };
 
 // The decrypt hook has no user_data. Set and read within one call of Session::handle_packet.
-thread_local bool Callbacks::authentic = false;
+thread_local Callbacks::Decrypted Callbacks::decrypted;
 
-bool take_authenticated() { return std::exchange(Callbacks::authentic, false); }
+bool take_authenticated(uint64_t& next_number) {
+  Callbacks::Decrypted d = std::exchange(Callbacks::decrypted, {});
+  if (d.number_bits == 0) return d.handshake;
+  uint64_t window = uint64_t{1} << d.number_bits;  // RFC 9000 appendix A.3
+  uint64_t number = (next_number & ~(window - 1)) | d.number;
+  if (number + window / 2 <= next_number)
+    number += window;
+  else if (number > next_number + window / 2 && number >= window)
+    number -= window;
+  if (number < next_number) return d.handshake;
+  next_number = number + 1;
+  return true;
+}
 
 ngtcp2_callbacks make_callbacks(bool dialler) {
   ngtcp2_callbacks c{};

@@ -48,6 +48,7 @@ struct SessionConfig {
   Duration keep_alive = Duration::zero();      ///< send a PING after so long a silence; zero: never
   Duration handshake_timeout = 10s;
   Duration initial_rtt = 100ms;                ///< RFC 9002's 333 ms costs 3 s when two first flights are lost
+  bool impatient = false;                      ///< probes at least each second, or two round trips, while something is unacknowledged
   uint64_t streams_max = 1024;                 ///< how many the peer may have open at once
   uint64_t stream_window = 64 * 1024;          ///< first flow-control window of a stream; grows while it is read
   uint64_t stream_window_max = 8 * 1024 * 1024;
@@ -87,12 +88,17 @@ class Session {
   Session(const Session&) = delete;
 
   // ---- inputs
-  /// One datagram. True if something in it was authentic; packets that cannot be decrypted are dropped silently.
+  /// One datagram. True if something in it was authentic and newer than all before; packets that cannot be decrypted
+  /// are dropped silently.
   bool handle_packet(Instant now, MutableBytes datagram);
   void handle_timeout(Instant now);
   /// The path is back, or another one carries us now: send what is in flight again without waiting out the probe
   /// timeout, which ngtcp2 backs off without a cap (facts: an outage of 20 s cost 13 s more).
   void wake(Instant now);
+  /// Nothing carries us: time stands still for the library until resume(). Otherwise its probe timer would back off, and
+  /// the first acknowledgement after an outage of minutes would be taken for a round trip of minutes.
+  void pause(Instant now);
+  void resume(Instant now);
 
   // ---- commands
   /// Nothing while the peer's limit is reached or the handshake is not done.
@@ -132,7 +138,7 @@ class Session {
   size_t unacknowledged(StreamId id) const;             ///< bytes given to send that the peer has not confirmed
   size_t stream_count() const { return streams_.size(); }
   size_t buffered() const { return buffered_; }
-  bool in_flight() const;                               ///< something sent is not acknowledged yet
+  uint64_t bytes_in_flight() const;                     ///< sent and neither acknowledged nor lost
   Duration smoothed_rtt() const;
 
  private:
@@ -142,6 +148,7 @@ class Session {
   Session(Instant now, const crypto::Identity& self, SessionConfig config, Tag tag, Rng& rng);
 
   uint64_t to_ts(Instant now) const;
+  bool impatient() const;
   Stream* find(StreamId id) const;
   Stream& add_stream(StreamId id);
   void activate(Stream& stream);
@@ -162,7 +169,9 @@ class Session {
   PublicKey peer_;
   Instant began_, heard_, nudge_;  ///< created; last authentic packet; when to hurry the handshake again
   std::array<uint8_t, 32> reset_secret_;
-  Duration shift_{};             ///< ngtcp2's clock runs ahead of ours by this: see wake()
+  Duration shift_{};             ///< ngtcp2's clock runs ahead of ours by this: see wake() and pause()
+  std::optional<Instant> paused_;
+  uint64_t next_number_ = 0;     ///< one above the highest packet number that was authentic
   ngtcp2_conn* conn_ = nullptr;
   std::unique_ptr<Tls> tls_;
   ChunkPool pool_;

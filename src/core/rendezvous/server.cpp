@@ -398,6 +398,9 @@ void Server::handle_register(Agent& agent, const wire::Register& message) {
     if (holder && holder != &agent) {  // the newest wins, and the other is told
       std::erase(holder->services, id);
       tell(*holder, wire::Notice{wire::SignalCode::replaced, id});
+      // Most likely the same agent on another carrier: its diallers shall come after it.
+      while (holder->services.empty() && !holder->routes.empty())
+        close_route(*holder, holder->routes.begin()->first, wire::SignalCode::peer_left);
     }
     holder = &agent;
   }

@@ -132,10 +132,11 @@ void ServerLink::prefer_udp(Instant now) {
 }
 
 void ServerLink::hurry(Instant now) {
-  if (retry_at_) begin_round(now);
-  if (link_) link_->session->wake(now);
-  for (auto& a : attempts_)
-    if (a->session) a->session->wake(now);
+  if (link_) return link_->session->wake(now);
+  while (!attempts_.empty()) drop(*attempts_.back());  // begun in the dark: they may be at their end
+  round_ends_.reset();
+  backoff_ = {};
+  begin_round(now);
 }
 
 void ServerLink::close() {

@@ -63,7 +63,7 @@ std::optional<Bytes> Keepalive::poll_request(Instant now, MutableBytes room) {
   send_now_ = false;
   if (sent_ == 0) first_sent_at_ = now;
   sent_at_ = now;
-  next_ = now + (first_timeout * (1 << sent_));
+  next_ = now + std::min<Duration>(timeout_max, first_timeout * (1 << sent_));
   ++sent_;
 
   wire::StunWriter request(room, wire::StunClass::request, wire::stun_binding, *pending_);

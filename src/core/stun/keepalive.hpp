@@ -16,8 +16,9 @@ namespace ginnel::stun {
 class Keepalive {
  public:
   static constexpr Duration interval = 5s;         // facts: UDP mappings as short as 10 s exist
-  static constexpr Duration first_timeout = 300ms;  // doubles, then the next transaction begins
-  static constexpr int tries = 4;                  // 300+600+1200+2400 ms: silent after 4.5 s
+  static constexpr Duration first_timeout = 300ms;  // doubles up to:
+  static constexpr Duration timeout_max = 1200ms;   // a network that comes back is noticed this soon
+  static constexpr int tries = 4;                   // 300+600+1200+1200 ms: silent after 3.3 s, and begin again
 
   struct Change {
     bool address = false;    ///< reflexive address is new or different

@@ -1,0 +1,38 @@
+// One TCP connection as a NAT sees it pass. Knows the states of RFC 6146 section 3.5.2 and a coarse test of sequence
+// numbers; refuses to keep data or to know timers by length. RFC 6146 section 3.5.2.2, RFC 5382 section 4, RFC 7857
+// section 2.
+#pragma once
+#include <cstdint>
+
+namespace ginnel::nat {
+
+enum class TcpState : uint8_t {
+  none,        ///< not TCP, or new
+  opened_out,  ///< SYN from inside; "V6 INIT" there
+  opened_in,   ///< SYN from outside; "V4 INIT"
+  established,
+  fin_out,  ///< FIN from inside
+  fin_in,
+  fin_both,
+  reset,  ///< "TRANS": RST seen, packets may still follow
+};
+
+struct Segment {
+  uint8_t flags = 0;
+  uint32_t sequence = 0;
+  uint32_t length = 0;  ///< data octets, and one each for SYN and FIN
+  uint32_t end() const { return sequence + length; }
+};
+
+/// The state after a segment has passed.
+TcpState next_state(TcpState state, const Segment& segment, bool from_inside);
+
+/// Is a segment of this side plausible after what this side sent so far (`end`: one past its last octet, 0: nothing)?
+/// Resets have to be within 1 MiB, others within 64 MiB; a repeated SYN has to be the same one.
+bool plausible(TcpState state, const Segment& segment, uint32_t end);
+
+/// Which timer runs: RFC 5382 REQ-5 (established, transitory), RFC 7857 sections 2.2 and 2.3.
+enum class TcpTimer : uint8_t { half_open, established, closing, reset };
+TcpTimer timer_of(TcpState state);
+
+}  // namespace ginnel::nat
