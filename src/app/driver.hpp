@@ -12,6 +12,7 @@
 #include "base/machine.hpp"
 #include "drive/loop.hpp"
 #include "drive/receive_buffers.hpp"
+#include "drive/socket_address.hpp"
 #include "drive/tcp_connection.hpp"
 #include "drive/tcp_listener.hpp"
 #include "drive/udp_socket.hpp"
@@ -35,29 +36,31 @@ class Driver {
           pump();
         }) {}
 
-  std::optional<Error> open_udp(const Address& bind) {
+  std::optional<Error> open_udp(const Address& bind, SocketId id = 0) {
     auto socket = UdpSocket::open(bind);
     if (!socket) return socket.error();
-    auto& port = udp_[bind.v6];
-    port = std::make_unique<UdpPort>(UdpPort{std::move(*socket), {}, {}});
+    auto& port = udp_[{id, bind.v6}];
+    port = std::make_unique<UdpPort>(UdpPort{id, std::move(*socket), {}, {}});
     UdpPort* p = port.get();
     p->watch = Loop::Watch(loop_, p->socket.fd(), [this, p] { read_udp(*p); }, [this, p] { write_udp(*p); });
     p->watch.want_read(true);
+    if (id == 0) main_[bind.v6] = p;
     return {};
   }
 
-  std::optional<Error> listen_tcp(const Address& bind) {
-    auto listener = TcpListener::open(bind);
+  /// `shared`: outgoing connections may leave from the same port, and it may be closed again (StopListening).
+  std::optional<Error> listen_tcp(const Address& bind, bool shared = false) {
+    auto listener = TcpListener::open(bind, shared ? TcpListener::Port::shared : TcpListener::Port::own);
     if (!listener) return listener.error();
-    auto& l = listeners_.emplace_back(Listening{std::move(*listener), {}, {}});
+    auto& l = listeners_.emplace_back(Listening{std::move(*listener), {}, {}, shared});
     l.watch = Loop::Watch(loop_, l.listener.fd(), [this, &l] { accept(l); });
     l.pause = Loop::Timer(loop_, [&l] { l.watch.want_read(true); });
     l.watch.want_read(true);
     return {};
   }
 
-  uint16_t udp_port(bool v6) const { return udp_[v6] ? udp_[v6]->socket.local_address().port : uint16_t{0}; }
-  const UdpCounters* udp_counters(bool v6) const { return udp_[v6] ? &udp_[v6]->socket.counters() : nullptr; }
+  uint16_t udp_port(bool v6) const { return main_[v6] ? main_[v6]->socket.local_address().port : uint16_t{0}; }
+  const UdpCounters* udp_counters(bool v6) const { return main_[v6] ? &main_[v6]->socket.counters() : nullptr; }
 
   void give(Input input) {
     machine_.handle(loop_.now(), input);
@@ -90,6 +93,7 @@ class Driver {
   static constexpr int trains_max = 16;
 
   struct UdpPort {
+    SocketId id;
     UdpSocket socket;
     Loop::Watch watch;
     std::optional<std::pair<Transmit, std::vector<uint8_t>>> waiting;
@@ -98,6 +102,7 @@ class Driver {
     TcpListener listener;
     Loop::Watch watch;
     Loop::Timer pause;
+    bool shared;
   };
 
   void drain(int& trains) {
@@ -110,9 +115,17 @@ class Driver {
         transmit->tcp != 0 ? send_tcp(*transmit) : send_udp(*transmit);
       } else if (auto* connect = std::get_if<ConnectTcp>(&*action)) {
         TcpId id = connect->id;
-        tcp_[id] = TcpConnection::connect(loop_, connect->to, callbacks(id));
+        tcp_[id] = TcpConnection::connect(loop_, connect->to, callbacks(id), connect->from_port);
       } else if (auto* close = std::get_if<CloseTcp>(&*action)) {
         if (auto at = tcp_.find(close->id); at != tcp_.end()) at->second->close();
+      } else if (auto* open = std::get_if<OpenUdp>(&*action)) {
+        open_more_udp(*open);
+      } else if (auto* shut = std::get_if<CloseUdp>(&*action)) {
+        close_udp(shut->id, shut->v6);
+      } else if (auto* listen = std::get_if<ListenTcp>(&*action)) {
+        listen_as_asked(listen->local);
+      } else if (auto* stop = std::get_if<StopListening>(&*action)) {
+        listeners_.remove_if([&](auto& l) { return l.shared && l.listener.local_address().v6 == stop->v6; });
       } else if (auto* resolve = std::get_if<Resolve>(&*action)) {
         lookup_ = loop_.resolve(resolve->host, resolve->port,
                                 [this](std::vector<Address> found) { give(Resolved{std::move(found)}); });
@@ -120,10 +133,43 @@ class Driver {
     }
   }
 
+  // Answers to what the machine asks are inputs, and an input waits until the drain that asked is over.
+  void answer(Input input) {
+    loop_.post([this, input = std::move(input)]() mutable { give(std::move(input)); });
+  }
+
+  void open_more_udp(const OpenUdp& open) {
+    Address any;
+    any.v6 = open.v6;
+    bool opened = !open_udp(any, open.id);
+    answer(UdpOpened{open.id, opened ? udp_.at({open.id, open.v6})->socket.local_address() : any});
+  }
+
+  void close_udp(SocketId id, bool v6) {
+    auto at = udp_.find({id, v6});
+    if (id == 0 || at == udp_.end()) return;
+    if (at->second->waiting) blocked_ = false;
+    at->second->watch.reset();
+    closed_.push_back(std::move(at->second));  // it may be the one that is being read
+    udp_.erase(at);
+    loop_.post([this] { closed_.clear(); });
+  }
+
+  void listen_as_asked(Address local) {
+    bool listening = !listen_tcp(local, true);
+    answer(TcpListening{listening ? listeners_.back().listener.local_address() : local.with_port(0)});
+  }
+
+  UdpPort* port_of(const Transmit& t) {
+    if (t.socket == 0) return main_[t.to.v6];
+    auto at = udp_.find({t.socket, t.to.v6});
+    return at == udp_.end() ? nullptr : at->second.get();
+  }
+
   void send_udp(const Transmit& t) {
-    UdpPort* port = udp_[t.to.v6].get();
+    UdpPort* port = port_of(t);
     if (!port) return;
-    if (port->socket.send(t.to, t.bytes, t.segment) != Sent::blocked || when_blocked_ == WhenBlocked::drop) return;
+    if (port->socket.send(t.to, t.bytes, t.segment, t.hops) != Sent::blocked || when_blocked_ == WhenBlocked::drop) return;
     port->waiting.emplace(t, std::vector<uint8_t>(t.bytes.begin(), t.bytes.end()));
     blocked_ = true;
     port->watch.want_write(true);
@@ -132,7 +178,7 @@ class Driver {
   void write_udp(UdpPort& port) {
     if (port.waiting) {
       const auto& [t, bytes] = *port.waiting;
-      if (port.socket.send(t.to, bytes, t.segment) == Sent::blocked) return;
+      if (port.socket.send(t.to, bytes, t.segment, t.hops) == Sent::blocked) return;
       port.waiting.reset();
     }
     port.watch.want_write(false);
@@ -142,11 +188,15 @@ class Driver {
 
   void read_udp(UdpPort& port) {
     if (when_blocked_ == WhenBlocked::drop) {  // a relay's answer lies in the input: out with it before the next
-      port.socket.receive(buffers_, [this](Datagrams in) { give(in); });
+      port.socket.receive(buffers_, [this, &port](Datagrams in) {
+        in.socket = port.id;
+        give(in);
+      });
       return;
     }
     // An agent's trains may be taken together: one acknowledgement and one write to the application for all of them.
-    port.socket.receive(buffers_, [this](Datagrams in) {
+    port.socket.receive(buffers_, [this, &port](Datagrams in) {
+      in.socket = port.id;
       Input input = in;
       machine_.handle(loop_.now(), input);
     });
@@ -186,9 +236,9 @@ class Driver {
     while (auto accepted = l.listener.accept()) {
       TcpId id = next_accepted_++;
       if (next_accepted_ == 0) next_accepted_ = TcpId{1} << 31;
-      Address from = accepted->second;
+      Address from = accepted->second, local = local_address_of(accepted->first.get());
       tcp_[id] = std::make_unique<TcpConnection>(loop_, std::move(accepted->first), callbacks(id));
-      give(TcpAccepted{id, from});
+      give(TcpAccepted{id, from, local});
     }
     if (!l.listener.out_of_files()) return;
     l.watch.want_read(false);  // no descriptors left: look again in a second instead of spinning
@@ -201,7 +251,9 @@ class Driver {
   std::function<void()> on_events_;
   std::vector<uint8_t> room_;
   ReceiveBuffers buffers_;
-  std::unique_ptr<UdpPort> udp_[2];  ///< IPv4, IPv6
+  std::map<std::pair<SocketId, bool>, std::unique_ptr<UdpPort>> udp_;  ///< by id and whether IPv6
+  UdpPort* main_[2] = {};                                              ///< those with id 0
+  std::vector<std::unique_ptr<UdpPort>> closed_;
   std::list<Listening> listeners_;
   std::map<TcpId, std::unique_ptr<TcpConnection>> tcp_;
   TcpId next_accepted_ = TcpId{1} << 31;

@@ -17,14 +17,24 @@ struct Transmit {
   TcpId tcp = 0;
   Bytes bytes;
   size_t segment = 0;
+  SocketId socket = 0;  ///< of `to`'s family
+  uint8_t hops = 0;     ///< IP TTL of these datagrams; 0: the system's usual one
 };
 
-struct ConnectTcp { TcpId id; Address to; };
+/// Open one more UDP socket, on a port of the system's choice; UdpOpened follows.
+struct OpenUdp { SocketId id; bool v6; };
+struct CloseUdp { SocketId id; bool v6; };
+/// Listen on all addresses of the family of `local`, at its port (0: any), which outgoing connections may share
+/// (SO_REUSEPORT); TcpListening follows. One listener a family.
+struct ListenTcp { Address local; };
+struct StopListening { bool v6; };
+/// With `from_port` the connection leaves from that port, beside the listener there: how TCP holes are punched.
+struct ConnectTcp { TcpId id; Address to; uint16_t from_port = 0; };
 /// Flush what is queued, then close; no TcpClosed follows.
 struct CloseTcp { TcpId id; };
 struct Resolve { std::string host; uint16_t port; };
 
-using Action = std::variant<Transmit, ConnectTcp, CloseTcp, Resolve>;
+using Action = std::variant<Transmit, OpenUdp, CloseUdp, ListenTcp, StopListening, ConnectTcp, CloseTcp, Resolve>;
 
 /// The largest train that UDP segmentation offload takes: 64 segments, and what fits an IPv4 packet.
 inline constexpr size_t train_bytes_max = 65507;

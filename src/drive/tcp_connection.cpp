@@ -27,6 +27,18 @@ void set_options(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
 }
 
+/// One local port that listens and dials out several times at once: RFC 5382 section 5.3 is what it relies on.
+bool bind_shared(int fd, bool v6, uint16_t port) {
+  int on = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  Address any;
+  any.v6 = v6;
+  if (v6) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  SocketAddress raw(any.with_port(port));
+  return ::bind(fd, raw.data(), raw.size()) == 0;
+}
+
 void release(std::vector<uint8_t>& bytes) { std::vector<uint8_t>().swap(bytes); }
 
 }  // namespace
@@ -41,13 +53,14 @@ TcpConnection::TcpConnection(Loop& loop, Fd accepted, Callbacks callbacks)
   watch_.want_read(true);
 }
 
-TcpConnection::TcpConnection(Loop& loop, const Address& to, Callbacks callbacks)
+TcpConnection::TcpConnection(Loop& loop, const Address& to, Callbacks callbacks, uint16_t from_port)
     : loop_(loop), shared_(std::make_shared<Shared>(Shared{std::move(callbacks)})), remote_(to) {
-  start_connect();
+  start_connect(from_port);
 }
 
-std::unique_ptr<TcpConnection> TcpConnection::connect(Loop& loop, const Address& to, Callbacks callbacks) {
-  return std::unique_ptr<TcpConnection>(new TcpConnection(loop, to, std::move(callbacks)));
+std::unique_ptr<TcpConnection> TcpConnection::connect(Loop& loop, const Address& to, Callbacks callbacks,
+                                                      uint16_t from_port) {
+  return std::unique_ptr<TcpConnection>(new TcpConnection(loop, to, std::move(callbacks), from_port));
 }
 
 TcpConnection::~TcpConnection() {
@@ -60,11 +73,13 @@ void TcpConnection::start_watch() {
       loop_, fd_.get(), [this] { on_readable(); }, [this] { on_writable(); });
 }
 
-void TcpConnection::start_connect() {
+void TcpConnection::start_connect(uint16_t from_port) {
   connecting_ = true;
   fd_.reset(::socket(remote_.v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd_) return finish_later("no socket for " + remote_.to_string() + ": " + errno_text(errno));
   set_options(fd_.get());
+  if (from_port != 0 && !bind_shared(fd_.get(), remote_.v6, from_port))
+    return finish_later("cannot leave from port " + std::to_string(from_port) + ": " + errno_text(errno));
   SocketAddress raw(remote_);
   if (::connect(fd_.get(), raw.data(), raw.size()) != 0 && errno != EINPROGRESS)
     return finish_later("cannot connect to " + remote_.to_string() + ": " + errno_text(errno));

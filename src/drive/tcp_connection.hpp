@@ -44,7 +44,8 @@ class TcpConnection {
   /// Over a connection that stands (TcpListener::accept).
   TcpConnection(Loop& loop, Fd accepted, Callbacks callbacks);
   /// Begins to connect; on_connected or on_closed follows within connect_limit. What is sent before waits in the queue.
-  static std::unique_ptr<TcpConnection> connect(Loop& loop, const Address& to, Callbacks callbacks);
+  /// With `from_port` it leaves from there, whoever else of ours uses that port with SO_REUSEPORT.
+  static std::unique_ptr<TcpConnection> connect(Loop& loop, const Address& to, Callbacks callbacks, uint16_t from_port = 0);
   ~TcpConnection();
   TcpConnection(const TcpConnection&) = delete;
   TcpConnection& operator=(const TcpConnection&) = delete;
@@ -67,9 +68,9 @@ class TcpConnection {
     bool dead = false;
   };
 
-  TcpConnection(Loop& loop, const Address& to, Callbacks callbacks);
+  TcpConnection(Loop& loop, const Address& to, Callbacks callbacks, uint16_t from_port);
   void start_watch();
-  void start_connect();
+  void start_connect(uint16_t from_port);
   void on_readable();
   void on_writable();
   void connected();

@@ -6,12 +6,13 @@
 
 namespace ginnel {
 
-Result<TcpListener> TcpListener::open(const Address& bind) {
+Result<TcpListener> TcpListener::open(const Address& bind, Port port) {
   Fd fd(::socket(bind.v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return bind_error(errno, "TCP", bind);
   int on = 1;
   // So that a restarted server does not wait for its old connections to leave TIME_WAIT.
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (port == Port::shared) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (bind.v6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   SocketAddress raw(bind);
   if (::bind(fd.get(), raw.data(), raw.size()) != 0) return bind_error(errno, "TCP", bind);

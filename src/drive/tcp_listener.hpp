@@ -14,8 +14,13 @@ class TcpListener {
  public:
   static constexpr int backlog = 1024;
 
+  enum class Port {
+    own,     ///< nobody else may have it
+    shared,  ///< our own outgoing connections may leave from it (TcpConnection::connect)
+  };
+
   /// Port 0 lets the kernel choose; an IPv6 listener takes IPv6 only. Errors as bind_error says.
-  static Result<TcpListener> open(const Address& bind);
+  static Result<TcpListener> open(const Address& bind, Port port = Port::own);
   /// Takes over a socket that listens already.
   explicit TcpListener(Fd listening);
 

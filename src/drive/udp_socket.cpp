@@ -48,6 +48,17 @@ Sent outcome(int error) {
   }
 }
 
+/// Appends one control message to the header, whose length grows with it.
+template <typename T>
+void put_control(msghdr& header, MutableBytes room, int level, int type, T value) {
+  auto* c = reinterpret_cast<cmsghdr*>(room.data() + header.msg_controllen);
+  c->cmsg_level = level;
+  c->cmsg_type = type;
+  c->cmsg_len = CMSG_LEN(sizeof value);
+  std::memcpy(CMSG_DATA(c), &value, sizeof value);
+  header.msg_controllen += CMSG_SPACE(sizeof value);
+}
+
 template <typename Call>
 auto retry(Call call) {
   decltype(call()) result;
@@ -102,12 +113,12 @@ Datagrams UdpSocket::train_at(ReceiveBuffers& buffers, size_t i) {
   return {buffers.from_[i].address(), MutableBytes(start, size), segment};
 }
 
-Sent UdpSocket::send(const Address& to, Bytes bytes, size_t segment) {
+Sent UdpSocket::send(const Address& to, Bytes bytes, size_t segment, uint8_t hops) {
   assert(segment > 0 && bytes.size() <= train_bytes_max && bytes.size() <= segment * train_segments_max);
   Sent result = Sent::failed;
   if (to.v6 == local_.v6) {
     bool singly = !offload_ && bytes.size() > segment;
-    result = singly ? send_singly(to, bytes, segment) : send_train(to, bytes, segment);
+    result = singly && hops == 0 ? send_singly(to, bytes, segment) : send_train(to, bytes, segment, hops);
   }
   if (result == Sent::ok) {
     counters_.batches_out++;
@@ -119,7 +130,7 @@ Sent UdpSocket::send(const Address& to, Bytes bytes, size_t segment) {
   return result;
 }
 
-Sent UdpSocket::send_train(const Address& to, Bytes bytes, size_t segment) {
+Sent UdpSocket::send_train(const Address& to, Bytes bytes, size_t segment, uint8_t hops) {
   SocketAddress raw(to);
   iovec piece{const_cast<uint8_t*>(bytes.data()), bytes.size()};
   msghdr header{};
@@ -127,18 +138,12 @@ Sent UdpSocket::send_train(const Address& to, Bytes bytes, size_t segment) {
   header.msg_namelen = raw.size();
   header.msg_iov = &piece;
   header.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<uint8_t, CMSG_SPACE(sizeof(uint16_t))> control{};
+  alignas(cmsghdr) std::array<uint8_t, CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int))> control{};
+  header.msg_control = control.data();
   bool train = bytes.size() > segment;
-  if (train) {
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    cmsghdr* c = CMSG_FIRSTHDR(&header);
-    c->cmsg_level = IPPROTO_UDP;
-    c->cmsg_type = UDP_SEGMENT;
-    c->cmsg_len = CMSG_LEN(sizeof(uint16_t));
-    auto size = static_cast<uint16_t>(segment);
-    std::memcpy(CMSG_DATA(c), &size, sizeof size);
-  }
+  if (train) put_control(header, control, IPPROTO_UDP, UDP_SEGMENT, static_cast<uint16_t>(segment));
+  if (hops > 0)
+    put_control(header, control, to.v6 ? IPPROTO_IPV6 : IPPROTO_IP, to.v6 ? IPV6_HOPLIMIT : IP_TTL, static_cast<int>(hops));
   if (retry([&] { return ::sendmsg(fd_.get(), &header, 0); }) >= 0) return Sent::ok;
   int error = errno;
   bool refused = error == EIO || error == EINVAL || error == EOPNOTSUPP;

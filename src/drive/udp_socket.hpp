@@ -46,8 +46,9 @@ class UdpSocket {
     return n;
   }
 
-  /// Sends `bytes` as datagrams of `segment` bytes, the last may be shorter; at most 64 of them and 65,507 bytes.
-  Sent send(const Address& to, Bytes bytes, size_t segment);
+  /// Sends `bytes` as datagrams of `segment` bytes, the last may be shorter; at most 64 of them and 65,507 bytes. They
+  /// travel at most `hops` hops; 0: as far as usual.
+  Sent send(const Address& to, Bytes bytes, size_t segment, uint8_t hops = 0);
 
   const Address& local_address() const { return local_; }
   int fd() const { return fd_.get(); }
@@ -59,7 +60,7 @@ class UdpSocket {
   UdpSocket(Fd fd, Address local) : fd_(std::move(fd)), local_(local) {}
   size_t receive_trains(ReceiveBuffers& buffers);
   Datagrams train_at(ReceiveBuffers& buffers, size_t i);
-  Sent send_train(const Address& to, Bytes bytes, size_t segment);
+  Sent send_train(const Address& to, Bytes bytes, size_t segment, uint8_t hops);
   Sent send_singly(const Address& to, Bytes bytes, size_t segment);
 
   Fd fd_;

@@ -62,7 +62,7 @@ void Node::handle(Instant now, Input& input) {
                    if (!in.addresses.empty()) keepalive_.start(now);
                  },
                  [&](Interfaces& in) { handle_interfaces(now, in.addresses); },
-                 [](TcpAccepted&) {},
+                 [](auto&) {},
              },
              input);
   for (PeerId id : received_)
