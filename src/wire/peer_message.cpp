@@ -49,11 +49,18 @@ void put(Writer& out, const Candidates& m) {
   assert(m.ufrag.size() >= 4 && m.ufrag.size() <= 32 && m.password.size() >= 22 && m.password.size() <= 64);
   put_text(out, m.ufrag);
   put_text(out, m.password);
+  out.u32(m.generation);
+  out.u32(m.opened);
+  out.u8(static_cast<uint8_t>(m.fresh | m.tcp << 1));
+  out.u8(static_cast<uint8_t>(m.nat.udp));
+  out.u8(static_cast<uint8_t>(m.nat.tcp));
+  out.u8(m.nat.udp_blocked);
   size_t count = std::min(m.candidates.size(), candidates_max);
   assert(count == m.candidates.size());
   out.u8(static_cast<uint8_t>(count));
   for (size_t i = 0; i < count; ++i) {
     out.u8(static_cast<uint8_t>(m.candidates[i].type));
+    out.u8(static_cast<uint8_t>(m.candidates[i].transport));
     out.u32(m.candidates[i].priority);
     put_address(out, m.candidates[i].address);
   }
@@ -67,21 +74,36 @@ std::optional<PeerMessage> read_hello(Reader& in) {
 
 std::optional<Candidate> read_candidate(Reader& in) {
   Candidate candidate;
-  uint8_t type = in.u8();
+  uint8_t type = in.u8(), transport = in.u8();
   candidate.priority = in.u32();
   auto address = read_address(in);
-  if (!address || type > static_cast<uint8_t>(CandidateType::peer_reflexive)) return {};
+  if (!address || type > static_cast<uint8_t>(CandidateType::forwarded) || transport > 1) return {};
   candidate.type = static_cast<CandidateType>(type);
+  candidate.transport = static_cast<Transport>(transport);
   candidate.address = *address;
   return candidate;
+}
+
+std::optional<NatView> read_nat(Reader& in) {
+  uint8_t udp = in.u8(), tcp = in.u8(), blocked = in.u8();
+  uint8_t last = static_cast<uint8_t>(NatMapping::endpoint_dependent);
+  if (udp > last || tcp > last || blocked > 1) return {};
+  return NatView{static_cast<NatMapping>(udp), static_cast<NatMapping>(tcp), blocked == 1};
 }
 
 std::optional<PeerMessage> read_candidates(Reader& in) {
   Candidates m;
   auto ufrag = read_ice_text(in, 4, 32);
   auto password = ufrag ? read_ice_text(in, 22, 64) : std::nullopt;
+  m.generation = in.u32();
+  m.opened = in.u32();
+  uint8_t wishes = in.u8();
+  m.fresh = wishes & 1;
+  m.tcp = wishes & 2;
+  auto nat = read_nat(in);
   size_t count = in.u8();
-  if (!password || count > candidates_max) return {};
+  if (!password || wishes > 3 || !nat || count > candidates_max) return {};
+  m.nat = *nat;
   m.ufrag = std::move(*ufrag);
   m.password = std::move(*password);
   m.candidates.reserve(count);

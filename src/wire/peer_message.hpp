@@ -17,12 +17,21 @@ namespace ginnel::wire {
 inline constexpr size_t candidates_max = 32;
 inline constexpr size_t peer_message_size_max = 2048;
 
-enum class CandidateType : uint8_t { host = 0, server_reflexive = 1, peer_reflexive = 2 };
+/// How the sender knows of an address of its own (RFC 8445 section 5.1.1, and two that its user or its router gave).
+enum class CandidateType : uint8_t {
+  host = 0,
+  server_reflexive = 1,
+  peer_reflexive = 2,
+  mapped = 3,     ///< the router was asked for it: PCP, NAT-PMP, UPnP
+  forwarded = 4,  ///< a forward made by hand
+};
+enum class Transport : uint8_t { udp = 0, tcp = 1 };
 
 struct Candidate {
   CandidateType type{};
   uint32_t priority = 0;
   Address address;
+  Transport transport = Transport::udp;
   bool operator==(const Candidate&) const = default;
 };
 
@@ -31,11 +40,28 @@ struct Hello { Capability capability; };
 /// The other side's answer; its application streams count from then on.
 struct Welcome {};
 
+/// How the sender's NAT maps (RFC 4787 section 4.1, RFC 5382 section 4.1), as far as the sender knows.
+enum class NatMapping : uint8_t { unknown = 0, none = 1, endpoint_independent = 2, endpoint_dependent = 3 };
+struct NatView {
+  NatMapping udp{}, tcp{};
+  bool udp_blocked = false;  ///< it reaches its server by TCP only
+  bool operator==(const NatView&) const = default;
+};
+
 /// All candidates of the sender as they are now, and the credentials for checks towards it (RFC 8445 section 5.3:
 /// ufrag at least 24 bits, password at least 128 bits of randomness). A new ufrag restarts ICE.
+///
+/// Who gets a new generation opens its own NAT towards it first, by packets that do not reach the other side, and then
+/// says so (`opened`); who is told that checks at once. So no packet of a check ever meets a NAT that did not expect it:
+/// some remember such packets and give the answer another port (docs/decisions/010).
 struct Candidates {
   std::string ufrag;     ///< 4 .. 32 characters of ice-char
   std::string password;  ///< 22 .. 64 characters of ice-char
+  uint32_t generation = 1;  ///< grows whenever the sender wants its candidates tried anew
+  uint32_t opened = 0;      ///< the receiver's generation that the sender has opened its NAT for
+  bool fresh = false;       ///< these are of a fresh socket: use one, too
+  bool tcp = false;         ///< TCP is to be tried as well
+  NatView nat;
   std::vector<Candidate> candidates;
 };
 

@@ -1,6 +1,6 @@
 // STUN layout, read and written with bounded cursors. Knows the header, the attributes named in the header file and
 // nothing of keys: MESSAGE-INTEGRITY is twenty bytes at an offset; an attribute it does not know is a flag, never an
-// error. RFC 8489 sections 5, 6.3, 14; RFC 8445 section 16.1; RFC 5780 section 7.6.
+// error. RFC 8489 sections 5, 6.3, 14; RFC 8445 section 16.1; RFC 5780 section 7.
 #include "wire/stun.hpp"
 
 #include <algorithm>
@@ -22,6 +22,7 @@ constexpr size_t padded_message_max = 65000;       // pad_to's promise: fits a U
 
 enum Attribute : uint16_t {
   attr_mapped_address = 0x0001,      // RFC 8489 section 14.1: read by nobody here, but not unknown
+  attr_change_request = 0x0003,      // RFC 5780 section 7.2
   attr_username = 0x0006,            // RFC 8489 section 14.3
   attr_integrity = 0x0008,           // RFC 8489 section 14.5
   attr_error_code = 0x0009,          // RFC 8489 section 14.8
@@ -30,9 +31,12 @@ enum Attribute : uint16_t {
   attr_priority = 0x0024,            // RFC 8445 section 16.1
   attr_use_candidate = 0x0025,       // RFC 8445 section 16.1
   attr_padding = 0x0026,             // RFC 5780 section 7.6
+  attr_response_port = 0x0027,       // RFC 5780 section 7.5
   attr_fingerprint = 0x8028,         // RFC 8489 section 14.7
   attr_ice_controlled = 0x8029,      // RFC 8445 section 16.1
   attr_ice_controlling = 0x802a,     // RFC 8445 section 16.1
+  attr_response_origin = 0x802b,     // RFC 5780 section 7.3
+  attr_other_address = 0x802c,       // RFC 5780 section 7.4
   attr_server_instance = 0xc47e,     // ours
 };
 
@@ -74,6 +78,17 @@ std::optional<Address> read_xor_address(Bytes value, const TransactionId& id) {
   std::memcpy(plain.data(), in.rest().data(), size);
   mask_ip(plain, id);
   return Address::from_ip(plain, port);
+}
+
+// RFC 8489 section 14.1: as it is, which is how RFC 5780 writes addresses.
+std::optional<Address> read_plain_address(Bytes value) {
+  Reader in(value);
+  in.u8();
+  uint8_t family = in.u8();
+  uint16_t port = in.u16();
+  size_t size = family == 1 ? 4 : family == 2 ? 16 : 0;
+  if (size == 0 || in.rest().size() != size) return {};
+  return Address::from_ip(in.rest(), port);
 }
 
 std::optional<uint16_t> read_error_code(Bytes value) {
@@ -120,6 +135,18 @@ bool read_attribute(StunMessage& m, uint16_t type, Bytes value) {
       return m.ice_controlling || read_number(m.ice_controlling, value);
     case attr_server_instance:
       return m.server_instance || read_number(m.server_instance, value);
+    case attr_change_request:
+      return m.change_request || read_number(m.change_request, value);
+    case attr_response_port:  // RFC 5780 section 7.5: two bytes of port, two of padding, which its length may count
+      if (m.response_port) return true;
+      if (value.size() != 2 && value.size() != 4) return false;
+      return read_number(m.response_port, value.first(2));
+    case attr_response_origin:
+      if (!m.response_origin) m.response_origin = read_plain_address(value);
+      return m.response_origin.has_value();
+    case attr_other_address:
+      if (!m.other_address) m.other_address = read_plain_address(value);
+      return m.other_address.has_value();
     case attr_mapped_address:
     case attr_unknown_attributes:
     case attr_padding:
@@ -245,6 +272,32 @@ void StunWriter::server_instance(uint32_t value) {
   std::array<uint8_t, 4> raw;
   Writer(raw).u32(value);
   attribute(attr_server_instance, raw);
+}
+
+void StunWriter::change_request(uint32_t flags) {
+  std::array<uint8_t, 4> raw;
+  Writer(raw).u32(flags);
+  attribute(attr_change_request, raw);
+}
+
+void StunWriter::response_port(uint16_t port) {
+  std::array<uint8_t, 4> raw{};
+  Writer(raw).u16(port);
+  attribute(attr_response_port, raw);
+}
+
+void StunWriter::response_origin(const Address& address) { plain_address(attr_response_origin, address); }
+
+void StunWriter::other_address(const Address& address) { plain_address(attr_other_address, address); }
+
+void StunWriter::plain_address(uint16_t type, const Address& address) {
+  std::array<uint8_t, 20> value;
+  Writer out(value);
+  out.u8(0);
+  out.u8(address.v6 ? 2 : 1);
+  out.u16(address.port);
+  out.put(address.ip_bytes());
+  attribute(type, out.written());
 }
 
 void StunWriter::pad_to(size_t total) {

@@ -43,7 +43,7 @@ struct Host {
 /// An agent that is only a link to the server; relay frames are kept.
 struct LinkAgent : Host {
   LinkAgent(Address own, wire::ServerUrl url, Rng& rng, crypto::Identity key)
-      : Host(std::move(own)), identity(std::move(key)), link(std::move(url), identity, rng) {}
+      : Host(std::move(own)), identity(std::move(key)), link(std::move(url), identity, tcp_ids, rng) {}
 
   void handle(Instant now, Input& input) override {
     if (auto* in = std::get_if<Datagrams>(&input)) {
@@ -95,6 +95,7 @@ struct LinkAgent : Host {
   }
 
   crypto::Identity identity;
+  TcpIds tcp_ids;
   rendezvous::ServerLink link;
   std::vector<std::pair<Instant, rendezvous::LinkEvent>> events;
   std::vector<Octets> frames;  ///< relay frames and STUN that came

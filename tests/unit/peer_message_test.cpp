@@ -14,10 +14,11 @@ using test::from_hex;
 using test::to_hex;
 
 Candidates some_candidates(size_t count) {
-  Candidates m{"abCD", std::string(22, '+'), {}};
+  Candidates m{"abCD", std::string(22, '+'), 7, 6, true, false, {NatMapping::endpoint_dependent, NatMapping::none, true}, {}};
   for (size_t i = 0; i < count; ++i) {
     Address address = i % 2 ? *Address::parse("[2001:db8::1]:1") : Address::v4(192, 0, 2, static_cast<uint8_t>(i), 9);
-    m.candidates.push_back({static_cast<CandidateType>(i % 3), static_cast<uint32_t>(i * 0x01010101), address});
+    m.candidates.push_back({static_cast<CandidateType>(i % 5), static_cast<uint32_t>(i * 0x01010101), address,
+                            static_cast<Transport>(i % 2)});
   }
   return m;
 }
@@ -80,12 +81,24 @@ TEST(PeerMessage, BytesOnTheWire) {
             "01"
             "00000002"
             "03000000000000000000000000000000");
-  Candidates m{"abcd", "abcdefghijklmnopqrstuv", {{CandidateType::server_reflexive, 5, Address::v4(192, 0, 2, 1, 80)}}};
+  Candidates m{"abcd",
+               "abcdefghijklmnopqrstuv",
+               2,
+               1,
+               false,
+               true,
+               {NatMapping::endpoint_independent, NatMapping::unknown, false},
+               {{CandidateType::mapped, 5, Address::v4(192, 0, 2, 1, 80), Transport::tcp}}};
   EXPECT_EQ(to_hex(encode(m)),
-            "002a03"
+            "003703"
             "0461626364"
             "166162636465666768696a6b6c6d6e6f70717273747576"
+            "00000002"
+            "00000001"
+            "02"
+            "020000"
             "01"
+            "03"
             "01"
             "00000005"
             "04c00002010050");
@@ -135,6 +148,7 @@ std::vector<uint8_t> candidates_bytes(const std::string& ufrag, const std::strin
   out.insert(out.end(), ufrag.begin(), ufrag.end());
   out.push_back(static_cast<uint8_t>(password.size()));
   out.insert(out.end(), password.begin(), password.end());
+  out.insert(out.end(), 12, 0);  // generation, opened, wishes, NAT
   out.push_back(count);
   out.insert(out.end(), list.begin(), list.end());
   return framed(out);
@@ -158,12 +172,17 @@ TEST(PeerMessage, CredentialsHaveBoundsAndAnAlphabet) {
 TEST(PeerMessage, CandidateListHasACapAndTypes) {
   const std::string good(24, 'a');
   const auto one = from_hex(
-      "00000000010"
-      "4c00002010050");
+      "000000000001"
+      "04c00002010050");
   ASSERT_FALSE(is_malformed(candidates_bytes(good, good, 1, one)));
-  for (uint8_t type : {3, 4, 255}) {
+  for (uint8_t type : {5, 6, 255}) {
     auto wrong = one;
     wrong[0] = type;
+    EXPECT_TRUE(is_malformed(candidates_bytes(good, good, 1, wrong)));
+  }
+  for (uint8_t transport : {2, 255}) {
+    auto wrong = one;
+    wrong[1] = transport;
     EXPECT_TRUE(is_malformed(candidates_bytes(good, good, 1, wrong)));
   }
   EXPECT_TRUE(is_malformed(candidates_bytes(good, good, 0, one)));
@@ -175,8 +194,20 @@ TEST(PeerMessage, CandidateListHasACapAndTypes) {
   many.resize(many.size() - one.size());
   EXPECT_FALSE(is_malformed(candidates_bytes(good, good, candidates_max, many)));
   EXPECT_TRUE(is_malformed(candidates_bytes(good, good, 1,
-                                            from_hex("0000000001"
+                                            from_hex("000000000001"
                                                      "0600000000000000000000ffffc00002010050"))));
+}
+
+TEST(PeerMessage, WhatANatDoesHasBounds) {
+  auto bytes = encode(some_candidates(0));
+  const int at = 3 + 5 + 23 + 9;
+  for (int field : {-1, 0, 1, 2}) {
+    for (int value : {4, 255}) {
+      auto wrong = bytes;
+      wrong[static_cast<size_t>(at + field)] = static_cast<uint8_t>(value);
+      EXPECT_TRUE(is_malformed(wrong)) << field << " " << value;
+    }
+  }
 }
 
 TEST(PeerMessage, HelloWithUnknownLimitsIsMalformed) {

@@ -327,15 +327,34 @@ TEST(Stun, AttributesAfterIntegrityAreIgnored) {
   EXPECT_TRUE(stun::verify(whole, *m, "password"));
 }
 
+TEST(Stun, AttributesOfBehaviourDiscovery) {
+  std::array<uint8_t, 200> room;
+  StunWriter out(room, StunClass::success, stun_binding, TransactionId{1});
+  out.change_request(stun_change_ip | stun_change_port);
+  out.response_port(4711);
+  out.response_origin(Address::v4(192, 0, 2, 1, 3478));
+  out.other_address(*Address::parse("[2001:db8::1]:3479"));
+  auto m = parse_stun(out.finish());
+  ASSERT_TRUE(m);
+  EXPECT_EQ(m->change_request, 6u);
+  EXPECT_EQ(m->response_port, 4711);
+  EXPECT_EQ(m->response_origin, Address::v4(192, 0, 2, 1, 3478));
+  EXPECT_EQ(m->other_address, *Address::parse("[2001:db8::1]:3479"));
+  EXPECT_FALSE(m->unknown_required);
+  EXPECT_TRUE(parse_stun(request_with(from_hex("00270002 1267 0000"))));
+  EXPECT_FALSE(parse_stun(request_with(from_hex("00270008 1267000000000000"))));
+  EXPECT_FALSE(parse_stun(request_with(from_hex("802c0008 0003000000000000")))) << "no such family";
+}
+
 TEST(Stun, UnknownRequiredAfterIntegrityIsIgnoredAndBeforeItIsFlagged) {
-  auto before = parse_stun(request_with(from_hex("00030004 00000006")));
+  auto before = parse_stun(request_with(from_hex("00040004 00000006")));
   ASSERT_TRUE(before);
   EXPECT_TRUE(before->unknown_required);
-  auto optional = parse_stun(request_with(from_hex("80030004 00000006")));
+  auto optional = parse_stun(request_with(from_hex("80040004 00000006")));
   ASSERT_TRUE(optional);
   EXPECT_FALSE(optional->unknown_required);
   auto after =
-      parse_stun(request_with(from_hex("00080014 0000000000000000000000000000000000000000 00030004 00000006")));
+      parse_stun(request_with(from_hex("00080014 0000000000000000000000000000000000000000 00040004 00000006")));
   ASSERT_TRUE(after);
   EXPECT_FALSE(after->unknown_required);
 }

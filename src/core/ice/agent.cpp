@@ -40,7 +40,7 @@ Pair* Agent::add(Instant now, const Carrier& carrier, wire::CandidateType type, 
   if (Pair* known = find_pair(carrier)) return known;
   if (pairs_.size() >= pairs_max) {  // the peer roams: its oldest address that no longer answers makes room
     auto dead = std::find_if(pairs_.begin(), pairs_.end(), [](const Pair& p) {
-      return p.state == Pair::State::dead && !p.carrier.is_relay();
+      return p.state == Pair::State::dead && p.carrier.kind == Carrier::Kind::udp;
     });
     if (dead == pairs_.end()) return nullptr;
     pairs_.erase(dead);
@@ -50,7 +50,13 @@ Pair* Agent::add(Instant now, const Carrier& carrier, wire::CandidateType type, 
   pair.remote_type = type;
   pair.remote_priority = priority;
   pair.next_check = now;
+  if (carrier.is_tcp()) pair.packet_size = packet_sizes.back();  // a stream has no MTU
   return &pair;
+}
+
+void Agent::erase(const Pair* pair) {
+  if (pair->state == Pair::State::alive) events_.push_back(PairDown{pair->carrier});
+  pairs_.erase(pairs_.begin() + (pair - pairs_.data()));
 }
 
 // ---- inputs
@@ -86,17 +92,19 @@ void Agent::handle_success(Instant now, const Carrier& from, Bytes datagram, con
   pair->outstanding.erase(asked);
   pair->add_rtt(now, now - check.sent);
   pair->last_answer = pair->last_received = now;
+  pair->note_loss(false);
   if (message.xor_mapped_address && !message.xor_mapped_address->is_unspecified()) pair->mapped = message.xor_mapped_address;
   pair->losses = 0;
   bool resized = check.size > pair->packet_size;
   if (resized) pair->packet_size = check.size;
-  if (check.size > packet_size_min) {
+  if (pair->carrier.is_tcp() || check.size >= packet_size_min) {
     pair->large_losses = 0;
   } else if (pair->large_losses >= 2) {  // small ones pass, large ones do not: the path's MTU shrank
-    pair->packet_size = packet_size_min;
+    pair->packet_size = pair->packet_size > packet_size_min ? packet_size_min : 0;
     pair->large_losses = 0;
     pair->searches_left = search_rounds;
-    pair->next_search = now + 1s;
+    pair->search_size = 0;
+    pair->next_search = now + (pair->packet_size == 0 ? 100ms : 1s);
     resized = true;
   }
   if (pair->state != Pair::State::alive) became_alive(now, *pair);
@@ -113,7 +121,8 @@ void Agent::handle_timeout(Instant now) {
 
 // ---- commands
 
-void Agent::set_remote(Instant now, const wire::Candidates& remote) {
+void Agent::set_remote(Instant now, const wire::Candidates& remote, const Approach& approach) {
+  opener_hops_ = approach.opener_hops;
   if (remote.ufrag != remote_ufrag_ || remote.password != remote_password_) {
     remote_ufrag_ = remote.ufrag;
     remote_password_ = remote.password;
@@ -122,22 +131,51 @@ void Agent::set_remote(Instant now, const wire::Candidates& remote) {
   }
   for (const wire::Candidate& candidate : remote.candidates) {
     bool allowed = candidate.address.is_probeable() || (allow_loopback_ && candidate.address.is_loopback());
-    if (!allowed) continue;  // on a peer's word we send nothing to where it could do harm
-    Pair* pair = add(now, Carrier::udp(candidate.address), candidate.type, candidate.priority);
+    if (!allowed || candidate.transport != wire::Transport::udp) continue;  // we send nothing to where it could do harm
+    Pair* pair = add(now, Carrier::udp(candidate.address, approach.socket), candidate.type, candidate.priority);
     if (!pair) break;
     pair->remote_type = candidate.type;  // a peer-reflexive guess is corrected by what the peer says itself
     pair->remote_priority = candidate.priority;
-    if (pair->state == Pair::State::dead) begin_checking(now, *pair);
+    approach_pair(now, *pair, approach);
   }
+}
+
+void Agent::approach_pair(Instant now, Pair& pair, const Approach& approach) {
+  bool fresh = pair.state == Pair::State::waiting && pair.tries == 0;
+  if (!fresh && pair.state != Pair::State::dead) return;
+  // Only a NAT that translates can be misled by a packet that comes too early (facts: nat.md 2.3).
+  bool behind_nat = pair.remote_type == wire::CandidateType::server_reflexive && !pair.carrier.remote.v6;
+  if (approach.open_first && behind_nat) {
+    begin_checking(now, pair);
+    pair.opener_due = pair.held = true;
+    pair.next_check = now + approach.hold;
+  } else if (pair.state == Pair::State::dead) {
+    begin_checking(now, pair);
+  }
+}
+
+void Agent::release(Instant now) {
+  for (Pair& pair : pairs_)
+    if (std::exchange(pair.held, false) && pair.state == Pair::State::checking) pair.next_check = now;
+}
+
+void Agent::add_tcp(Instant now, const Carrier& carrier, wire::CandidateType type) {
+  if (Pair* pair = add(now, carrier, type, 0); pair && started()) begin_checking(now, *pair);
+}
+
+void Agent::remove(const Carrier& carrier) {
+  if (const Pair* pair = find(carrier)) erase(pair);
+}
+
+void Agent::remove_socket(SocketId socket) {
+  for (size_t i = pairs_.size(); i-- > 0;)
+    if (pairs_[i].carrier.kind == Carrier::Kind::udp && pairs_[i].carrier.local == socket) erase(&pairs_[i]);
 }
 
 void Agent::set_relay(Instant now, bool there) {
   Pair* pair = find_pair(Carrier::relay());
   if (!there) {
-    if (!pair) return;
-    bool was_alive = pair->state == Pair::State::alive;
-    pairs_.erase(pairs_.begin() + (pair - pairs_.data()));
-    if (was_alive) events_.push_back(PairDown{Carrier::relay()});
+    if (pair) erase(pair);
     return;
   }
   if (pair) return;
@@ -170,11 +208,15 @@ std::optional<Agent::Check> Agent::poll_check(Instant now, MutableBytes room) {
   for (Pair& pair : pairs_) {
     if (pair.state == Pair::State::waiting || pair.state == Pair::State::dead) continue;  // judge() wakes the dead
     if (pair.triggered) return make_check(now, pair, 0, false, room);
+    if (pair.opener_due) return make_opener(now, pair, room);
     if (pair.next_check <= now) {
       // The way in use is checked at the size it carries; after a loss every other check is small, to tell a path that
       // shrank from one that died.
       bool full_size = pair.state == Pair::State::alive && busy_ && in_use_ == pair.carrier && pair.losses % 2 == 0;
-      return make_check(now, pair, full_size ? pair.packet_size : 0, false, room);
+      // One of the first checks proves at once that data will fit; the others stay small.
+      bool first_proof = pair.state == Pair::State::checking && pair.tries == 1 && !pair.carrier.is_tcp();
+      size_t size = full_size ? pair.packet_size : first_proof ? packet_size_min : 0;
+      return make_check(now, pair, size, false, room);
     }
     if (pair.searches_left > 0 && pair.state == Pair::State::alive && pair.next_search <= now) {
       auto size = std::upper_bound(packet_sizes.begin(), packet_sizes.end(),
@@ -184,8 +226,11 @@ std::optional<Agent::Check> Agent::poll_check(Instant now, MutableBytes room) {
         return make_check(now, pair, *size, true, room);
       }
       pair.search_size = 0;
-      --pair.searches_left;
       pair.next_search = now + answer_timeout(pair);
+      if (--pair.searches_left == 0 && pair.packet_size == 0) {  // it answers and carries nothing: keep looking, seldom
+        pair.searches_left = 1;
+        pair.next_search = now + 2s;
+      }
     }
   }
   if (now < next_slot_) return {};
@@ -227,9 +272,10 @@ std::optional<Deadline> Agent::next_deadline() const {
 void Agent::became_alive(Instant now, Pair& pair) {
   pair.state = Pair::State::alive;
   pair.triggered = false;
+  for (auto& o : pair.outstanding) o.lost = true;  // asked while nothing answered: no judgement on what lives now
   pair.losses = pair.large_losses = 0;
   pair.next_check = now + interval(pair);
-  pair.searches_left = search_rounds;
+  pair.searches_left = pair.carrier.is_tcp() ? 0 : search_rounds;
   pair.search_size = 0;
   pair.next_search = now;
   events_.push_back(PairUp{pair.carrier});
@@ -238,6 +284,7 @@ void Agent::became_alive(Instant now, Pair& pair) {
 void Agent::begin_checking(Instant now, Pair& pair) {
   pair.state = Pair::State::checking;
   pair.tries = 0;
+  pair.opener_due = pair.held = false;
   pair.next_check = now;
 }
 
@@ -246,8 +293,9 @@ void Agent::judge(Instant now, Pair& pair) {
     if (o.lost || o.lost_at > now) continue;
     o.lost = true;
     if (o.search || pair.state != Pair::State::alive) continue;
+    if (pair.losses == 0) pair.note_loss(true);  // an outage is one loss: it ends the path or is over
     if (pair.losses++ == 0) pair.first_loss_sent = o.sent;
-    if (o.size > packet_size_min) ++pair.large_losses;
+    if (o.size >= packet_size_min) ++pair.large_losses;
     pair.next_check = std::min(pair.next_check, now);
   }
   std::erase_if(pair.outstanding, [&](const auto& o) { return now - o.sent > late_answer_max; });
@@ -255,14 +303,15 @@ void Agent::judge(Instant now, Pair& pair) {
     bool silent = pair.last_received < pair.first_loss_sent;
     if (pair.losses >= losses_anyway || (pair.losses >= losses_if_silent && silent)) {
       pair.losses = 0;
-      pair.packet_size = packet_size_min;
-      pair.forget_rtt();
+      if (!pair.carrier.is_tcp()) pair.packet_size = 0;
+      pair.forget_measurements();
       begin_checking(now, pair);
       events_.push_back(PairDown{pair.carrier});
     }
   } else if (pair.state == Pair::State::checking && pair.tries >= tries_max && pair.next_check <= now) {
     pair.state = Pair::State::dead;
     pair.next_check = now + retry_dead;
+    if (pair.carrier.is_tcp()) events_.push_back(PairGivenUp{pair.carrier});
   } else if (pair.state == Pair::State::dead && pair.next_check <= now) {
     begin_checking(now, pair);
     pair.tries = tries_max - 2;  // two more, then rest again
@@ -292,7 +341,16 @@ std::optional<Agent::Check> Agent::next_answer(MutableBytes room) {
   return Check{answer.to, stun::sign(message, password_)};
 }
 
-std::optional<Agent::Check> Agent::make_check(Instant now, Pair& pair, size_t size, bool search, MutableBytes room) {
+/// A check like any other, but for its reach: it opens our NAT and is lost on the way. No answer is waited for.
+Agent::Check Agent::make_opener(Instant now, Pair& pair, MutableBytes room) {
+  auto check = make_check(now, pair, 0, true, room);
+  pair.outstanding.pop_back();
+  pair.opener_due = false;
+  check.hops = opener_hops_;
+  return check;
+}
+
+Agent::Check Agent::make_check(Instant now, Pair& pair, size_t size, bool search, MutableBytes room) {
   Pair::Outstanding o{{}, now, now + answer_timeout(pair), size, search};
   Writer id(o.id);
   id.u32(tag_);
@@ -308,6 +366,7 @@ std::optional<Agent::Check> Agent::make_check(Instant now, Pair& pair, size_t si
   if (pair.outstanding.size() >= outstanding_max) pair.outstanding.erase(pair.outstanding.begin());
   pair.outstanding.push_back(o);
   pair.triggered = false;
+  if (!search) pair.held = false;
   ++checks_sent_;
   if (!search) {
     if (pair.state == Pair::State::alive)

@@ -18,7 +18,16 @@ namespace ginnel::ice {
 struct PairUp { Carrier carrier; };
 struct PairDown { Carrier carrier; };
 struct PairResized { Carrier carrier; };  ///< its packet_size changed
-using Event = std::variant<PairUp, PairDown, PairResized>;
+struct PairGivenUp { Carrier carrier; };  ///< a TCP connection that does not answer: close it
+using Event = std::variant<PairUp, PairDown, PairResized, PairGivenUp>;
+
+/// How to begin with candidates that lie behind a NAT.
+struct Approach {
+  SocketId socket = 0;       ///< of ours
+  bool open_first = false;   ///< first a packet of few hops; full checks when the other side says so, or after `hold`
+  uint8_t opener_hops = 2;   ///< beyond our own router, but not beyond theirs
+  Duration hold = 500ms;
+};
 
 class Agent {
  public:
@@ -42,7 +51,15 @@ class Agent {
   void handle_timeout(Instant now);
 
   // ---- commands
-  void set_remote(Instant now, const wire::Candidates& remote);
+  /// UDP candidates become pairs; those for TCP are dialled elsewhere (tcp_dials.hpp).
+  void set_remote(Instant now, const wire::Candidates& remote, const Approach& approach = {});
+  /// The other side has opened its NAT for us: full checks of what was held.
+  void release(Instant now);
+  /// A TCP connection with the peer, or with somebody who says so: it is checked like any pair.
+  void add_tcp(Instant now, const Carrier& carrier, wire::CandidateType type);
+  /// The connection ended, or the socket is closed.
+  void remove(const Carrier& carrier);
+  void remove_socket(SocketId socket);
   /// The relay is a pair of its own: it is measured and watched like the others.
   void set_relay(Instant now, bool there);
   /// Which way carries data, and whether any flows: sets how often ways are checked.
@@ -53,7 +70,7 @@ class Agent {
   void recheck(Instant now);
 
   // ---- polls
-  struct Check { Carrier to; Bytes bytes; };
+  struct Check { Carrier to; Bytes bytes; uint8_t hops = 0; };
   std::optional<Check> poll_check(Instant now, MutableBytes room);
   std::optional<Event> poll_event();
   std::optional<Deadline> next_deadline() const;
@@ -70,6 +87,7 @@ class Agent {
   struct Answer { Carrier to; wire::TransactionId id; Address mapped; uint16_t error = 0; };
 
   Pair* find_pair(const Carrier& carrier);
+  void erase(const Pair* pair);
   Pair* add(Instant now, const Carrier& carrier, wire::CandidateType type, uint32_t priority);
   void handle_request(Instant now, const Carrier& from, Bytes datagram, const wire::StunMessage& message);
   void handle_success(Instant now, const Carrier& from, Bytes datagram, const wire::StunMessage& message);
@@ -78,8 +96,10 @@ class Agent {
   void judge(Instant now, Pair& pair);
   Duration interval(const Pair& pair);
   Duration answer_timeout(const Pair& pair) const;
+  void approach_pair(Instant now, Pair& pair, const Approach& approach);
   std::optional<Check> next_answer(MutableBytes room);
-  std::optional<Check> make_check(Instant now, Pair& pair, size_t size, bool search, MutableBytes room);
+  Check make_check(Instant now, Pair& pair, size_t size, bool search, MutableBytes room);
+  Check make_opener(Instant now, Pair& pair, MutableBytes room);
 
   bool controlling_;
   bool allow_loopback_ = false;
@@ -90,6 +110,7 @@ class Agent {
   std::vector<Pair> pairs_;
   std::optional<Carrier> in_use_;
   bool busy_ = false;
+  uint8_t opener_hops_ = 2;
   Instant next_slot_{};
   std::deque<Answer> answers_;
   std::deque<Event> events_;

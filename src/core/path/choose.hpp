@@ -15,6 +15,7 @@ inline constexpr Duration dwell = 5s;  ///< no second change of mind within this
 struct Way {
   Carrier carrier;
   std::optional<Duration> rtt;  ///< smallest of late; unknown: not measured yet
+  double loss = 0;              ///< share of lost checks, of late
 };
 
 struct Choice {

@@ -1,5 +1,5 @@
-// One agent: its link to the server, its one UDP socket as far as a machine knows of it, and all its peers. Sorts what
-// arrives, makes and repairs relay routes, gathers candidates. `expose`, `connect` and `ping` are nodes with different
+// One agent: its link to the server, its sockets as far as a machine knows of them, and all its peers. Sorts what
+// arrives, makes and repairs relay routes, gets what a peer needs for a round of punching. `expose`, `connect` and `ping` are nodes with different
 // owners; nothing here knows which.
 #pragma once
 #include <deque>
@@ -13,7 +13,7 @@
 #include "base/timer_set.hpp"
 #include "core/peer/peer.hpp"
 #include "core/rendezvous/server_link.hpp"
-#include "core/stun/keepalive.hpp"
+#include "core/reach/local.hpp"
 #include "wire/server_url.hpp"
 #include "wire/ticket.hpp"
 
@@ -26,6 +26,8 @@ struct NodeConfig {
   std::vector<wire::ServiceId> services;  ///< to be dialled; empty for a dialler
   uint16_t udp4_port = 0;                 ///< of our sockets; 0: none of that family. See set_ports
   uint16_t udp6_port = 0;
+  uint16_t tcp_port = 0;                  ///< to listen on from the start; 0: only while TCP is tried, on any
+  bool listen_tcp = false;                ///< from the start, for forwards and mappings
   bool relay_only = false;
   size_t peers_max = 1'000;               ///< accepted ones
 };
@@ -51,7 +53,9 @@ class Node {
   void handle_timeout(Instant now);
   // ---- commands
   /// Before start(), when the ports were not known to the constructor.
-  void set_ports(uint16_t udp4, uint16_t udp6) { config_.udp4_port = udp4, config_.udp6_port = udp6; }
+  void set_ports(uint16_t udp4, uint16_t udp6);
+  /// Outside addresses that lead to our sockets by forwards or port mappings, all of them, now.
+  void set_arranged(Instant now, std::vector<reach::Arranged> arranged);
   PeerId dial(Instant now, const wire::Ticket& ticket);
   void close_peer(Instant now, PeerId id, quic::Code code, std::string text);
   /// Ends all sessions and the link politely; poll the actions once more, then drop the node.
@@ -66,8 +70,7 @@ class Node {
   const Peer* peer(PeerId id) const;
   std::vector<PeerId> peers() const;
   const rendezvous::ServerLink& link() const { return link_; }
-  const std::optional<Address>& reflexive() const { return keepalive_.reflexive(); }
-  std::vector<wire::Candidate> candidates() const;
+  const reach::Local& local() const { return local_; }
   uint64_t malformed() const { return malformed_; }
 
  private:
@@ -81,12 +84,31 @@ class Node {
     bool dirty = false;
     bool closing = false;   ///< on our side's wish: it goes as soon as its last word is written
   };
+  /// What a peer waits for before its next round of punching.
+  struct Wish {
+    reach::Means means;
+    SocketId socket = 0;  ///< fresh; 0: none asked for, or none to be had
+    Instant until;        ///< then it goes on with what there is
+  };
+  struct PeerTcp { PeerId peer; Address remote; };
+  struct Stranger { Address from; Instant until; };
+  static constexpr Duration wish_patience = 1500ms;
+  static constexpr Duration stranger_patience = 5s;
+  static constexpr size_t strangers_max = 64;
 
   void handle_datagrams(Instant now, Datagrams& in);
-  void handle_packet(Instant now, const Address& from, MutableBytes packet);
+  void handle_packet(Instant now, const Carrier& from, MutableBytes packet);
   void handle_relayed(Instant now, MutableBytes frame);
-  void handle_stun(Instant now, const Address& from, MutableBytes packet);
+  void handle_stun(Instant now, const Carrier& from, MutableBytes packet);
+  void handle_stun_answer(Instant now, const Carrier& from, MutableBytes packet, const wire::StunMessage& message);
+  void handle_opened(Instant now, const UdpOpened& in);
+  void handle_tcp_connected(Instant now, const TcpConnected& in);
+  void handle_tcp_accepted(Instant now, const TcpAccepted& in);
+  void handle_tcp_closed(Instant now, const TcpClosed& in);
+  void handle_tcp_full(Instant now, TcpId id, bool full);
   void handle_tcp(Instant now, TcpReceived& in);
+  void handle_tcp_packet(Instant now, TcpId id, MutableBytes packet);
+  bool adopt_tcp(Instant now, TcpId id, MutableBytes packet);
   void handle_interfaces(Instant now, const std::vector<Address>& addresses);
   void drain_link(Instant now);
   void handle_signal(Instant now, const wire::Signal& signal);
@@ -99,14 +121,18 @@ class Node {
   void redial_later(Instant now, PeerId id, Entry& entry);
   void suspect_server(Instant now);
   void process(Instant now, PeerId id, Entry& entry);
-  void keepalive_changed(Instant now, const stun::Keepalive::Change& change);
-  void update_candidates(Instant now);
+  void reflexive_changed(Instant now, bool v6, const reach::Reflexive::Change& change);
+  void local_changed(Instant now);
+  void serve_wish(Instant now, PeerId id, Entry& entry);
+  void look_at_wishes(Instant now);
+  void note_peers_action(Instant now, PeerId id, const Action& action);
   void touch(PeerId id, Entry& entry);
   void received(PeerId id);
   void forget(PeerId id);
-  bool server_is_here() const;
+  void sweep_strangers(Instant now);
+  void close_sockets_of(PeerId id);
   PeerId new_id();
-  std::optional<Action> poll_keepalive(Instant now, MutableBytes room);
+  PeerContext context() { return {self_, door_, local_, tcp_ids_, rng_}; }
   std::optional<Action> poll_peer(Instant now, PeerId id, Entry& entry, MutableBytes room);
   Entry* by_route(wire::RouteNumber route, PeerId* id);
 
@@ -114,18 +140,24 @@ class Node {
   const crypto::Identity& self_;
   Rng& rng_;
   quic::Door door_;
+  TcpIds tcp_ids_;
   rendezvous::ServerLink link_;
-  stun::Keepalive keepalive_;
-  std::vector<Address> interfaces_;
+  reach::Local local_;
   std::map<PeerId, Entry> peers_;
   std::map<wire::RouteNumber, PeerId> routes_;
+  std::map<PeerId, Wish> wishes_;
+  std::map<TcpId, PeerTcp> tcp_;           ///< connections with peers, dialled or adopted
+  std::map<TcpId, Stranger> strangers_;    ///< accepted, and not yet known to be a peer's
+  SocketId last_socket_ = 0;
   wire::RouteNumber next_route_;           ///< even: odd ones are the server's to choose
   TimerSet<PeerId> timers_;                ///< of the peers
   TimerSet<PeerId> redials_;
   std::deque<PeerId> dirty_;               ///< may have packets to send
   std::vector<PeerId> received_;           ///< got packets in the input under way
   std::deque<NodeEvent> events_;
-  std::vector<std::pair<Address, std::vector<uint8_t>>> strays_;  ///< stateless resets to be sent
+  struct Stray { Carrier to; std::vector<uint8_t> bytes; };
+  std::vector<Stray> strays_;              ///< stateless resets to be sent
+  std::deque<Action> actions_;
   bool tcp_full_ = false;
   bool server_silent_ = false;             ///< a STUN transaction with it failed, and none succeeded since
   bool closing_ = false;

@@ -48,11 +48,11 @@ Error closed_error(const quic::Closed& closed) {
 
 }  // namespace
 
-Peer::Peer(Instant now, const crypto::Identity& self, const quic::Door& door, PeerConfig config, quic::Tag tag, Rng& rng)
-    : config_(std::move(config)), self_(self), door_(door), rng_(rng), tag_(tag),
-      ice_(config_.capability.has_value(), tag, rng) {
+Peer::Peer(Instant now, PeerContext context, PeerConfig config, quic::Tag tag)
+    : config_(std::move(config)), context_(context), tag_(tag),
+      ice_(config_.capability.has_value(), tag, context.rng), dials_(context.tcp_ids, context.rng) {
   if (dialler())
-    session_ = quic::Session::dial(now, self_, session_config(config_), tag_, rng_);
+    session_ = quic::Session::dial(now, context_.self, session_config(config_), tag_, context_.rng);
   else
     hello_by_ = now + hello_time;
 }
@@ -65,8 +65,8 @@ void Peer::handle_packet(Instant now, const Carrier& from, MutableBytes packet) 
     auto info = quic::look_at(packet);
     if (!info) return;
     if (info->initial)
-      session_ = quic::Session::accept(now, self_, session_config(config_), tag_, rng_, packet);
-    else if (std::array<uint8_t, 320> room; auto reset = door_.reset(packet, rng_, room))
+      session_ = quic::Session::accept(now, context_.self, session_config(config_), tag_, context_.rng, packet);
+    else if (std::array<uint8_t, 320> room; auto reset = context_.door.reset(packet, context_.rng, room))
       stray_reply_.assign(reset->begin(), reset->end());
     if (!session_) return;
   }
@@ -94,7 +94,12 @@ void Peer::settle(Instant now) {
 void Peer::handle_timeout(Instant now) {
   if (session_) session_->handle_timeout(now);
   ice_.handle_timeout(now);
+  dials_.handle_timeout(now);
   settle(now);
+  if (auto means = plan_.handle_timeout(now)) {
+    wish_ = means_ = *means;
+    leading_ = true;
+  }
   if (review_at_ && *review_at_ <= now) review(now);
   if (busy_ && now - last_traffic_ >= busy_time) {
     busy_ = false;
@@ -111,42 +116,17 @@ void Peer::handle_timeout(Instant now) {
 
 // ---- commands
 
-void Peer::set_relay(Instant now, std::optional<RelayWay> relay) {
-  drain_ice(now);
-  relay_ = std::move(relay);
-  relay_dead_ = false;
-  ice_.set_relay(now, false);  // what was measured belongs to the former route
-  while (ice_.poll_event()) {}  // its end is no death of the new one
-  ice_.set_relay(now, relay_.has_value());
-  drain_ice(now);
-  review(now);
-  if (relay_ && current_ && current_->is_relay() && session_) session_->wake(now);
-}
-
-void Peer::set_relay_full(bool full) {
-  if (relay_) relay_->full = full;
-}
-
-void Peer::set_candidates(Instant now, std::vector<wire::Candidate> candidates) {
-  if (candidates == candidates_) return;
-  candidates_ = std::move(candidates);
-  send_candidates();
-  if (ice_.started()) ice_.recheck(now);
-}
-
-void Peer::network_changed(Instant now) {
-  ice_.recheck(now);
-  if (session_) session_->wake(now);
-}
-
 void Peer::admit(Instant now) {
   if (admitted_ || !control_ || session_->closed()) return;
   admitted_ = true;
   hello_by_.reset();
   session_->set_buffered_max(quic::SessionConfig{}.buffered_max);
   session_->send(*control_, wire::encode(wire::Welcome{}));
-  send_candidates();
-  begin_checks(now);
+  if (remote_) consider(now);
+  if (generation_ == 0) {  // nothing was heard of theirs yet, or it was no reason to say ours
+    generation_ = 1;
+    send_candidates();
+  }
   for (; !held_.empty(); held_.pop_front()) events_.push_back(std::move(held_.front()));
 }
 
@@ -158,36 +138,59 @@ void Peer::close(quic::Code code, std::string text) {
 
 // ---- polls
 
-std::optional<Peer::Outgoing> Peer::poll_packets(Instant now, MutableBytes room) {
-  size_t relay_headroom = headroom(Carrier::relay());
-  // A check is at most as large as the largest packet; it is written behind the relay's headroom in any case.
-  if (auto check = ice_.poll_check(now, room.subspan(relay_headroom))) {
-    if (!check->to.is_relay()) return Outgoing{check->to, check->bytes, check->bytes.size()};
-    if (!relay_) return poll_packets(now, room);
-    size_t size = relay_headroom + check->bytes.size();
-    put_relay_headers(room.first(size), size);
-    return Outgoing{check->to, room.first(size), size};
+std::optional<Action> Peer::poll_action(Instant now, MutableBytes room) {
+  while (auto action = dials_.poll_action()) actions_.push_back(std::move(*action));
+  if (!actions_.empty()) {
+    Action action = std::move(actions_.front());
+    actions_.pop_front();
+    return action;
   }
+  if (auto check = poll_check(now, room)) return check;
   if (!stray_reply_.empty() && relay_) {
-    size_t size = relay_headroom + stray_reply_.size();
-    std::copy(stray_reply_.begin(), stray_reply_.end(), room.begin() + static_cast<ptrdiff_t>(relay_headroom));
+    size_t head = headroom(Carrier::relay()), size = head + stray_reply_.size();
+    std::copy(stray_reply_.begin(), stray_reply_.end(), room.begin() + static_cast<ptrdiff_t>(head));
     stray_reply_.clear();
-    put_relay_headers(room.first(size), size);
-    return Outgoing{Carrier::relay(), room.first(size), size};
+    return transmit(Carrier::relay(), room.first(size), size);
   }
+  return poll_session(now, room);
+}
+
+std::optional<Action> Peer::poll_check(Instant now, MutableBytes room) {
+  // Written behind the headroom of any carrier, since only the agent knows to whom the next one goes.
+  constexpr size_t most = wire::relay_header_size + wire::tcp_frame_header_size;
+  while (auto check = ice_.poll_check(now, room.subspan(most))) {
+    if (!can_carry(check->to)) continue;
+    size_t head = headroom(check->to), size = head + check->bytes.size();
+    return transmit(check->to, room.subspan(most - head, size), size, check->hops);
+  }
+  return {};
+}
+
+std::optional<Action> Peer::poll_session(Instant now, MutableBytes room) {
   drain_session(now);  // of what the application did since, such as consuming a stream's last byte
-  if (!session_ || !current_) return {};
-  bool relayed = current_->is_relay();
-  if (relayed && (!relay_ || relay_->full)) return {};
+  if (!session_ || !current_ || !can_carry(*current_)) return {};
   const ice::Pair* pair = ice_.find(*current_);
-  size_t packet_size = pair ? pair->packet_size : ice::packet_size_min;
-  size_t head = relayed ? relay_headroom : 0;
-  quic::Train train = session_->write(now, room.first(train_bytes_max), packet_size, head);
+  size_t packet_size = std::max(pair ? pair->packet_size : 0, ice::packet_size_min);
+  quic::Train train = session_->write(now, room.first(train_bytes_max), packet_size, headroom(*current_));
   drain_session(now);  // StreamWritable, and the end of the session if this was its last word
   if (train.size == 0) return {};
-  if (relayed) put_relay_headers(room.first(train.size), train.segment);
   note_traffic(now);
-  return Outgoing{*current_, room.first(train.size), train.segment};
+  return transmit(*current_, room.first(train.size), train.segment);
+}
+
+/// Puts the headers of that carrier in front of each packet; `segment` counts them in.
+Transmit Peer::transmit(const Carrier& to, MutableBytes bytes, size_t segment, uint8_t hops) {
+  size_t head = headroom(to);
+  bool framed = to.is_tcp() || (to.is_relay() && relay_->tcp != 0);
+  for (size_t at = 0; head > 0 && at < bytes.size(); at += segment) {
+    uint8_t* packet = bytes.data() + at;
+    size_t size = std::min(segment, bytes.size() - at);
+    if (framed) wire::put_tcp_frame_header(packet, size - wire::tcp_frame_header_size);
+    if (to.is_relay()) wire::put_relay_header(packet + (framed ? wire::tcp_frame_header_size : 0), relay_->route);
+  }
+  if (to.is_relay()) return {relay_->server, relay_->tcp, bytes, segment};
+  if (to.is_tcp()) return {to.remote, to.local, bytes, segment};
+  return {to.remote, 0, bytes, segment, to.local, hops};
 }
 
 std::optional<PeerEvent> Peer::poll_event() {
@@ -198,7 +201,8 @@ std::optional<PeerEvent> Peer::poll_event() {
 }
 
 std::optional<Deadline> Peer::next_deadline() const {
-  std::optional<Deadline> next = ice_.next_deadline();
+  std::optional<Deadline> next = earlier(ice_.next_deadline(), dials_.next_deadline());
+  next = earlier(next, plan_.next_deadline());
   if (session_) next = earlier(next, session_->next_deadline());
   if (hello_by_) next = earlier(next, Deadline{*hello_by_, "peer: hello due"});
   if (review_at_) next = earlier(next, Deadline{*review_at_, "peer: compare the paths"});
@@ -206,7 +210,6 @@ std::optional<Deadline> Peer::next_deadline() const {
   return next;
 }
 
-PathReport Peer::path() const { return report(current_.value_or(Carrier::relay()), why_); }
 
 // ---- inside
 
@@ -221,7 +224,7 @@ void Peer::drain_session(Instant now) {
             if (hello_by_) hello_by_ = now + hello_time;
             events_.push_back(PeerConnected{});
             events_.push_back(PathChanged{path()});
-            if (dialler()) begin_control(now);
+            if (dialler()) begin_control();
           } else if constexpr (std::is_same_v<E, quic::Closed>) {
             if (!std::exchange(reported_closed_, true)) events_.push_back(PeerClosed{closed_error(e), e.code, e.why});
           } else if constexpr (std::is_same_v<E, quic::StreamOpened>) {
@@ -239,12 +242,12 @@ void Peer::drain_session(Instant now) {
   }
 }
 
-void Peer::begin_control(Instant now) {
+void Peer::begin_control() {
   control_ = session_->open_stream();
   if (!control_) return session_->close(quic::Code::malformed, "no streams allowed");
   session_->send(*control_, wire::encode(wire::Hello{*config_.capability}));
+  generation_ = 1;
   send_candidates();
-  begin_checks(now);
 }
 
 void Peer::read_control(Instant now) {
@@ -270,64 +273,10 @@ void Peer::handle_message(Instant now, const wire::PeerMessage& message) {
   } else if (std::holds_alternative<wire::Welcome>(message)) {
     if (!dialler() || std::exchange(admitted_, true)) return;
     events_.push_back(PeerAdmitted{});
-    begin_checks(now);
+    if (remote_) consider(now);
   } else if (auto* candidates = std::get_if<wire::Candidates>(&message)) {
-    remote_ = *candidates;
-    if (config_.relay_only) remote_->candidates.clear();
-    begin_checks(now);
+    handle_candidates(now, *candidates);
   }
-}
-
-void Peer::send_candidates() {
-  if (!control_ || !(admitted_ || dialler())) return;
-  wire::Candidates message{ice_.ufrag(), ice_.password(), {}};
-  if (!config_.relay_only) message.candidates = candidates_;
-  session_->send(*control_, wire::encode(message));
-}
-
-void Peer::begin_checks(Instant now) {
-  // Nothing is sent to addresses that a stranger names: only an admitted peer is checked.
-  if (admitted_ && remote_) ice_.set_remote(now, *remote_);
-}
-
-void Peer::drain_ice(Instant now) {
-  bool changed = false;
-  while (auto event = ice_.poll_event()) {
-    changed = true;
-    if (auto* up = std::get_if<ice::PairUp>(&*event)) {
-      if (up->carrier.is_relay()) relay_dead_ = false;
-      if (up->carrier == current_ && session_) session_->wake(now);
-    } else if (auto* down = std::get_if<ice::PairDown>(&*event); down && down->carrier.is_relay() && relay_) {
-      relay_dead_ = true;
-      events_.push_back(RelaySilent{});
-    }
-  }
-  if (changed) review(now);
-}
-
-void Peer::review(Instant now) {
-  std::vector<path::Way> ways;
-  for (const ice::Pair& pair : ice_.pairs()) {
-    // The relay carries until its checks say otherwise: the session came up through it.
-    bool usable = pair.carrier.is_relay() ? relay_ && !relay_dead_ : pair.state == ice::Pair::State::alive;
-    if (usable) ways.push_back({pair.carrier, pair.min_rtt()});
-  }
-  if (session_) ways.empty() ? session_->pause(now) : session_->resume(now);
-  review_at_ = ways.size() > 1 ? std::optional(now + path::dwell) : std::nullopt;
-  if (review_at_ && changed_mind_at_ && *changed_mind_at_ + path::dwell > now) review_at_ = *changed_mind_at_ + path::dwell;
-  bool died = current_ && std::none_of(ways.begin(), ways.end(), [&](auto& w) { return w.carrier == *current_; });
-  auto choice = path::choose(ways, current_, now, changed_mind_at_);
-  if (choice) use(now, choice->carrier, choice->why, died);
-}
-
-void Peer::use(Instant now, const Carrier& carrier, std::string_view why, bool old_died) {
-  if (old_died) deserted_ = current_;
-  bool first = !std::exchange(current_, carrier).has_value();
-  if (!first && !old_died) changed_mind_at_ = now;  // a death is no change of mind: back as soon as something lives
-  why_ = why;
-  ice_.set_use(now, current_, busy_);
-  if (session_ && (old_died || first)) session_->wake(now);
-  if (connected()) events_.push_back(PathChanged{report(carrier, why)});
 }
 
 void Peer::note_traffic(Instant now) {
@@ -337,41 +286,8 @@ void Peer::note_traffic(Instant now) {
 }
 
 size_t Peer::headroom(const Carrier& carrier) const {
-  if (!carrier.is_relay()) return 0;
-  return wire::relay_header_size + (relay_ && relay_->tcp != 0 ? wire::tcp_frame_header_size : 0);
-}
-
-void Peer::put_relay_headers(MutableBytes bytes, size_t segment) const {
-  size_t frame = relay_->tcp != 0 ? wire::tcp_frame_header_size : 0;
-  for (size_t at = 0; at < bytes.size(); at += segment) {
-    size_t size = std::min(segment, bytes.size() - at);
-    if (frame) wire::put_tcp_frame_header(bytes.data() + at, size - frame);
-    wire::put_relay_header(bytes.data() + at + frame, relay_->route);
-  }
-}
-
-PathReport Peer::report(const Carrier& carrier, std::string_view why) const {
-  PathReport r;
-  r.why = why;
-  const ice::Pair* pair = ice_.find(carrier);
-  r.packet_size = pair ? pair->packet_size : ice::packet_size_min;
-  if (pair && pair->srtt)
-    r.rtt = pair->srtt;
-  else if (connected() && carrier == current_)
-    r.rtt = session_->smoothed_rtt();
-  if (pair && pair->mapped) r.local = *pair->mapped;
-  if (carrier.is_relay()) {
-    r.technique = "relay";
-    r.transport = relay_ && relay_->tcp != 0 ? "tcp" : "udp";
-    if (relay_) r.remote = relay_->server;
-    return r;
-  }
-  r.transport = "udp";
-  r.remote = carrier.remote;
-  bool on_lan = (carrier.remote.is_private() || carrier.remote.is_loopback()) && pair &&
-                pair->remote_type != wire::CandidateType::peer_reflexive;
-  r.technique = on_lan ? "lan" : carrier.remote.v6 ? "ipv6" : "udp-punch";
-  return r;
+  bool framed = carrier.is_tcp() || (carrier.is_relay() && relay_ && relay_->tcp != 0);
+  return (carrier.is_relay() ? wire::relay_header_size : 0) + (framed ? wire::tcp_frame_header_size : 0);
 }
 
 }  // namespace ginnel::peer

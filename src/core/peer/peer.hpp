@@ -1,6 +1,6 @@
 // One peer at the other end of one QUIC session, however its packets travel: relayed first, then by the best way that
-// the checks have proven, back on the relay when that way dies. The composite of quic, ice and path for one session;
-// introductions are the node's business (node.hpp).
+// the checks have proven, back on the relay when that way dies. The composite of quic, ice, reach and path for one
+// session; introductions and sockets are the node's business (node.hpp).
 #pragma once
 #include <deque>
 #include <memory>
@@ -9,14 +9,19 @@
 #include <variant>
 #include <vector>
 
+#include "base/action.hpp"
 #include "base/carrier.hpp"
 #include "base/deadline.hpp"
 #include "base/input.hpp"
 #include "base/result.hpp"
+#include "base/tcp_ids.hpp"
 #include "core/ice/agent.hpp"
+#include "core/ice/tcp_dials.hpp"
 #include "core/path/choose.hpp"
 #include "core/quic/door.hpp"
 #include "core/quic/session.hpp"
+#include "core/reach/local.hpp"
+#include "core/reach/plan.hpp"
 #include "wire/peer_message.hpp"
 #include "wire/relay_frame.hpp"
 
@@ -34,7 +39,7 @@ struct RelayWay {
 
 /// The path in use, for people and programs (DESIGN section 7).
 struct PathReport {
-  std::string technique;  ///< relay, lan, udp-punch, ipv6
+  std::string technique;  ///< relay, or as reach/technique names it
   std::string transport;  ///< udp, tcp
   Address local;          ///< as the peer sees us, if known
   Address remote;
@@ -59,16 +64,33 @@ struct PeerConfig {
   Duration idle_timeout = 1h;
 };
 
+/// What a peer needs of its node; all of it outlives the peer.
+struct PeerContext {
+  const crypto::Identity& self;
+  const quic::Door& door;
+  const reach::Local& local;
+  TcpIds& tcp_ids;
+  Rng& rng;
+};
+
 class Peer {
  public:
   static constexpr Duration busy_time = 2s;         ///< after the last packet the path in use is still watched closely
   static constexpr Duration hello_time = 10s;       ///< an accepted session without a Hello ends
   static constexpr size_t unadmitted_buffer = 256 * 1024;
+  static constexpr size_t tcp_max = 4;          ///< connections with one peer
+  static constexpr size_t fresh_sockets_max = 2;
 
-  Peer(Instant now, const crypto::Identity& self, const quic::Door& door, PeerConfig config, quic::Tag tag, Rng& rng);
+  Peer(Instant now, PeerContext context, PeerConfig config, quic::Tag tag);
 
   // ---- inputs
   void handle_packet(Instant now, const Carrier& from, MutableBytes packet);
+  /// Of a connection that this peer asked for, or adopted.
+  void handle_tcp_connected(Instant now, TcpId id);
+  void handle_tcp_closed(Instant now, TcpId id, const std::string& why);
+  /// Somebody connected to us and names this peer's credentials. False: no more of them.
+  bool adopt_tcp(Instant now, TcpId id, const Address& from);
+  void set_tcp_full(TcpId id, bool full);
   /// After a batch of packets: turn what they did into events, once.
   void settle(Instant now);
   void handle_timeout(Instant now);
@@ -76,9 +98,11 @@ class Peer {
   // ---- commands
   void set_relay(Instant now, std::optional<RelayWay> relay);
   void set_relay_full(bool full);
-  /// Our own candidates, the first time and after each change.
-  void set_candidates(Instant now, std::vector<wire::Candidate> candidates);
+  /// reach::Local changed: tell the other side.
+  void local_changed(Instant now);
   void network_changed(Instant now);
+  /// What the node should get before this peer goes on (poll_wish): a fresh socket (0: none was to be had).
+  void provide(Instant now, SocketId fresh);
   /// Measure all paths now.
   void probe(Instant now) { ice_.recheck(now); }
   void allow_loopback(bool allowed) { ice_.allow_loopback(allowed); }
@@ -87,15 +111,18 @@ class Peer {
   void close(quic::Code code, std::string text);
 
   // ---- polls
-  struct Outgoing { Carrier to; Bytes bytes; size_t segment; };
-  /// Packets for one carrier, relay and TCP frame headers included.
-  std::optional<Outgoing> poll_packets(Instant now, MutableBytes room);
+  /// Packets for one carrier, relay and TCP frame headers included, or what else is to be done for this peer.
+  std::optional<Action> poll_action(Instant now, MutableBytes room);
+  /// Means that the node must get for the next round; answered by provide().
+  std::optional<reach::Means> poll_wish();
   std::optional<PeerEvent> poll_event();
   std::optional<Deadline> next_deadline() const;
 
   // ---- getters
   quic::Session* session() { return session_.get(); }   ///< none before the dialler's first packet
   const ice::Agent& ice() const { return ice_; }
+  const ice::TcpDials& dials() const { return dials_; }
+  const std::vector<SocketId>& sockets() const { return sockets_; }  ///< fresh ones that are its own now
   const PublicKey& key() const { return config_.key; }
   bool connected() const { return session_ && session_->connected(); }
   bool admitted() const { return admitted_; }
@@ -104,37 +131,62 @@ class Peer {
   PathReport path() const;
 
  private:
+  struct TcpWay { TcpId id; Address remote; bool full = false; };
+
+  // peer.cpp: the session and what is said in it
   void handle_stun(Instant now, const Carrier& from, Bytes packet);
   void drain_session(Instant now);
-  void drain_ice(Instant now);
   void read_control(Instant now);
   void handle_message(Instant now, const wire::PeerMessage& message);
-  void begin_control(Instant now);
+  void begin_control();
+  std::optional<Action> poll_check(Instant now, MutableBytes room);
+  std::optional<Action> poll_session(Instant now, MutableBytes room);
+  Transmit transmit(const Carrier& to, MutableBytes bytes, size_t segment, uint8_t hops = 0);
+  size_t headroom(const Carrier& carrier) const;
+  void note_traffic(Instant now);
+  // peer_paths.cpp: candidates, rounds, and which way carries
   void send_candidates();
-  void begin_checks(Instant now);
+  void handle_candidates(Instant now, const wire::Candidates& message);
+  void consider(Instant now);
+  void try_candidates(Instant now, bool open_first);
+  void drain_ice(Instant now);
+  void close_spare_tcp();
   void review(Instant now);
   void use(Instant now, const Carrier& carrier, std::string_view why, bool old_died);
-  void note_traffic(Instant now);
-  size_t headroom(const Carrier& carrier) const;
-  void put_relay_headers(MutableBytes bytes, size_t segment) const;
+  bool can_carry(const Carrier& carrier) const;
+  TcpWay* tcp_way(TcpId id);
   PathReport report(const Carrier& carrier, std::string_view why) const;
 
   PeerConfig config_;
-  const crypto::Identity& self_;
-  const quic::Door& door_;
-  Rng& rng_;
+  PeerContext context_;
   quic::Tag tag_;
   std::unique_ptr<quic::Session> session_;
   ice::Agent ice_;
+  ice::TcpDials dials_;
+  reach::Plan plan_;                       ///< of a dialler
   std::optional<RelayWay> relay_;
   bool relay_dead_ = false;                ///< the checks through it said so
+  std::vector<TcpWay> tcp_;
+  std::vector<SocketId> sockets_;          ///< fresh ones, the newest last
+  std::deque<Action> actions_;
   std::optional<Carrier> current_;
   std::optional<Carrier> deserted_;        ///< it died under us, and the peer has not been heard elsewhere since
   std::optional<Instant> changed_mind_at_;
   std::optional<Instant> review_at_;       ///< round trips change without an event, and a choice may be put off
   std::string_view why_ = "first path";
-  std::vector<wire::Candidate> candidates_;
+
+  // Candidates, ours and theirs (wire/peer_message.hpp: how they are tried)
+  std::vector<wire::Candidate> told_;      ///< what we said last
+  wire::NatView told_nat_;
+  uint32_t generation_ = 0;                ///< of ours; 0: nothing was said yet
   std::optional<wire::Candidates> remote_;  ///< kept until we admitted the peer
+  uint32_t heard_generation_ = 0;          ///< of theirs, that we act on
+  uint32_t opened_ = 0;                    ///< of theirs, that our NAT is open for
+  reach::Means means_;                     ///< of the round under way
+  std::optional<reach::Means> wish_;
+  bool waiting_ = false;                   ///< for the node to provide what was wished
+  bool leading_ = false;                   ///< the wish was ours; else theirs, who wait for our answer
+
   std::optional<quic::StreamId> control_;
   std::string received_;                    ///< of a message on the control stream that is not whole yet
   bool admitted_ = false;

@@ -47,7 +47,7 @@ void Server::handle(Instant now, Input& input) {
                      return;
                    }
                    ++tcp_strangers_;
-                   tcp_[in.id] = {in.from, nullptr, now};
+                   tcp_[in.id] = {in.from, nullptr, now + limits_.stranger_time};
                  },
                  [&](TcpClosed& in) { forget_tcp(in.id); },
                  [](auto&) {},
@@ -58,21 +58,26 @@ void Server::handle(Instant now, Input& input) {
 void Server::handle_datagrams(Instant now, Datagrams& in) {
   size_t segment = std::max<size_t>(in.segment, 1);
   for (size_t at = 0; at < in.bytes.size(); at += segment)
-    handle_packet(now, in.from, 0, in.bytes.subspan(at, std::min(segment, in.bytes.size() - at)));
+    handle_packet(now, in.from, in.socket, in.bytes.subspan(at, std::min(segment, in.bytes.size() - at)));
 }
 
-void Server::handle_packet(Instant now, const Address& from, TcpId tcp, MutableBytes packet) {
-  switch (wire::packet_kind(packet)) {
-    case wire::PacketKind::relay: return relay_udp(now, from, packet);
-    case wire::PacketKind::quic: return handle_quic(now, from, tcp, packet);
-    case wire::PacketKind::stun: {
-      if (auto at = by_address_.find(from); at != by_address_.end()) at->second->heard = now;
-      std::array<uint8_t, 64> room;
-      if (auto answer = stun::answer_binding(packet, from, instance_, room)) reply(from, 0, *answer);
-      return;
-    }
-    case wire::PacketKind::unknown: ++counters_.malformed; return;
+void Server::handle_packet(Instant now, const Address& from, SocketId socket, MutableBytes packet) {
+  auto kind = wire::packet_kind(packet);
+  if (kind == wire::PacketKind::stun) {
+    if (auto at = by_address_.find(from); socket == 0 && at != by_address_.end()) at->second->heard = now;
+    return answer_stun(from, socket, 0, packet);
   }
+  // Sessions and their packets live on the main socket: the others only show what a NAT does.
+  if (socket == 0 && kind == wire::PacketKind::relay) return relay_udp(now, from, packet);
+  if (socket == 0 && kind == wire::PacketKind::quic) return handle_quic(now, from, 0, packet);
+  ++counters_.malformed;
+}
+
+void Server::answer_stun(const Address& from, SocketId socket, TcpId tcp, Bytes packet) {
+  std::array<uint8_t, 96> room;
+  static constexpr stun::Faces one_socket{};
+  auto answer = stun::answer_binding(packet, from, socket, tcp ? one_socket : faces_[from.v6], instance_, room);
+  if (answer) reply(tcp ? from : answer->to, tcp, answer->bytes, answer->socket);
 }
 
 void Server::handle_tcp(Instant now, TcpReceived& in) {
@@ -94,6 +99,8 @@ void Server::handle_tcp(Instant now, TcpReceived& in) {
       relay_tcp(now, *agent, rest.first(wire::tcp_frame_header_size + frame.packet.size()));
     else if (kind == wire::PacketKind::quic)
       handle_quic(now, at->second.from, in.id, frame.packet);
+    else if (kind == wire::PacketKind::stun)  // who punches TCP asks for its address there (RFC 6544 section 5.2)
+      answer_stun(at->second.from, 0, in.id, frame.packet), at->second.until = now + limits_.asker_time;
     at = tcp_.find(in.id);
     if (at == tcp_.end()) return;
   }
@@ -128,7 +135,7 @@ void Server::sweep(Instant now) {
   for (Agent* agent : gone) remove(*agent);
   std::vector<TcpId> strangers;
   for (auto& [id, peer] : tcp_)
-    if ((!peer.agent || !peer.agent->proven) && now - peer.accepted > limits_.stranger_time) strangers.push_back(id);
+    if ((!peer.agent || !peer.agent->proven) && peer.until < now) strangers.push_back(id);
   std::sort(strangers.begin(), strangers.end());
   for (TcpId id : strangers) {
     actions_.push_back(CloseTcp{id});
@@ -315,7 +322,7 @@ void Server::process(Instant now, Agent& agent) {
       auto last = agent.session->write(now, room, udp_packet_size, agent.tcp != 0 ? wire::tcp_frame_header_size : 0);
       if (last.size > 0 && last.size <= sizeof(Reply::bytes)) {
         if (agent.tcp != 0) wire::put_tcp_frame_header(room.data(), last.size - wire::tcp_frame_header_size);
-        replies_.push_back({agent.address, agent.tcp, last.size, {}});
+        replies_.push_back({agent.address, agent.tcp, 0, last.size, {}});
         std::copy_n(room.begin(), last.size, replies_.back().bytes.begin());
       }
       return remove(agent);
@@ -469,9 +476,9 @@ void Server::touch(Agent& agent) {
   if (!std::exchange(agent.dirty, true)) dirty_.push_back(agent.tag);
 }
 
-void Server::reply(const Address& to, TcpId tcp, Bytes bytes) {
+void Server::reply(const Address& to, TcpId tcp, Bytes bytes, SocketId socket) {
   if (replies_.size() >= replies_max || bytes.size() + wire::tcp_frame_header_size > sizeof(Reply::bytes)) return;
-  Reply& r = replies_.emplace_back(Reply{to, tcp, 0, {}});
+  Reply& r = replies_.emplace_back(Reply{to, tcp, socket, 0, {}});
   Writer out(r.bytes);
   if (tcp != 0) out.u16(static_cast<uint16_t>(bytes.size()));
   out.put(bytes);
@@ -493,7 +500,7 @@ std::optional<Action> Server::poll_action(Instant now, MutableBytes room) {
     Reply r = replies_.front();
     replies_.pop_front();
     std::copy_n(r.bytes.begin(), r.size, room.begin());
-    return Transmit{r.to, r.tcp, room.first(r.size), r.size};
+    return Transmit{r.to, r.tcp, room.first(r.size), r.size, r.socket};
   }
   if (!actions_.empty()) {
     Action action = std::move(actions_.front());

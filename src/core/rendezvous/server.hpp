@@ -16,6 +16,7 @@
 #include "base/timer_set.hpp"
 #include "core/quic/door.hpp"
 #include "core/quic/session.hpp"
+#include "core/stun/binding_server.hpp"
 #include "wire/relay_frame.hpp"
 #include "wire/signal.hpp"
 
@@ -28,6 +29,7 @@ struct ServerLimits {
   size_t routes_per_agent = 4'096;
   size_t tcp_strangers = 1'000;     ///< TCP connections without a session yet
   Duration stranger_time = 5s;      ///< how long one may stay so
+  Duration asker_time = 25s;        ///< who asks for its address keeps it open while it punches
   Duration silence = 45s;           ///< an agent not heard for so long is gone: nine keepalives
 };
 
@@ -52,6 +54,8 @@ class Server {
   void handle(Instant now, Input& input);
   void handle_timeout(Instant now);
   // ---- commands
+  /// Where the UDP sockets of a family are: one per SocketId that the hands opened. Before the first input.
+  void set_faces(bool v6, const stun::Faces& faces) { faces_[v6] = faces; }
   /// Tell every agent, so that they look elsewhere at once.
   void shut_down();
   // ---- polls
@@ -74,13 +78,14 @@ class Server {
     size_t segment;
     bool framed;  ///< already as a TCP connection wants them
   };
-  struct TcpPeer { Address from; Agent* agent = nullptr; Instant accepted; };
-  struct Reply { Address to; TcpId tcp; size_t size; std::array<uint8_t, 320> bytes; };
+  struct TcpPeer { Address from; Agent* agent = nullptr; Instant until; };  ///< it may be a stranger so long
+  struct Reply { Address to; TcpId tcp; SocketId socket; size_t size; std::array<uint8_t, 320> bytes; };
 
   void handle_datagrams(Instant now, Datagrams& in);
   void handle_tcp(Instant now, TcpReceived& in);
   void forget_tcp(TcpId id);
-  void handle_packet(Instant now, const Address& from, TcpId tcp, MutableBytes packet);
+  void handle_packet(Instant now, const Address& from, SocketId socket, MutableBytes packet);
+  void answer_stun(const Address& from, SocketId socket, TcpId tcp, Bytes packet);
   void relay_udp(Instant now, const Address& from, MutableBytes frame);
   void relay_tcp(Instant now, Agent& from, MutableBytes framed_packet);
   const Route* route_of(Agent& from, MutableBytes frame);
@@ -97,7 +102,7 @@ class Server {
   void moved(Agent& agent, const Address& from, TcpId tcp);
   void remove(Agent& agent);
   void touch(Agent& agent);
-  void reply(const Address& to, TcpId tcp, Bytes bytes);
+  void reply(const Address& to, TcpId tcp, Bytes bytes, SocketId socket = 0);
   std::optional<Action> forward(MutableBytes room);
   std::optional<Action> poll_session(Instant now, Agent& agent, MutableBytes room);
   void sweep(Instant now);
@@ -106,6 +111,7 @@ class Server {
   quic::Door door_;
   std::set<PublicKey> allowed_;
   uint32_t instance_;
+  std::array<stun::Faces, 2> faces_;
   Rng& rng_;
   ServerLimits limits_;
   ServerCounters counters_;

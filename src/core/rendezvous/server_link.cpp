@@ -27,8 +27,8 @@ quic::SessionConfig session_config(const PublicKey& server) {
 
 }  // namespace
 
-ServerLink::ServerLink(wire::ServerUrl url, const crypto::Identity& self, Rng& rng)
-    : url_(std::move(url)), self_(self), rng_(rng) {}
+ServerLink::ServerLink(wire::ServerUrl url, const crypto::Identity& self, TcpIds& tcp_ids, Rng& rng)
+    : url_(std::move(url)), self_(self), tcp_ids_(tcp_ids), rng_(rng) {}
 
 // ---- inputs
 
@@ -48,7 +48,7 @@ void ServerLink::handle_resolved(Instant now, const std::vector<Address>& found)
   for (const Address& a : addresses_) {
     if (std::exchange(seen[a.v6], true)) continue;
     add_attempt(now, {a, 0}, delay);
-    add_attempt(now, {a, next_tcp_++}, delay + tcp_after);
+    add_attempt(now, {a, tcp_ids_.next()}, delay + tcp_after);
     delay += other_family_after;
   }
 }
@@ -120,7 +120,7 @@ void ServerLink::suspect(Instant now) {
   if (proof_by_) return;
   proof_by_ = now + proof_time;
   if (link_->carrier.tcp == 0 && attempts_.empty()) {  // perhaps only UDP died
-    add_attempt(now, {link_->carrier.server, next_tcp_++}, proof_time / 4);
+    add_attempt(now, {link_->carrier.server, tcp_ids_.next()}, proof_time / 4);
     round_ends_ = now + attempt_limit;
   }
 }

@@ -13,6 +13,7 @@
 #include "base/deadline.hpp"
 #include "base/result.hpp"
 #include "base/rng.hpp"
+#include "base/tcp_ids.hpp"
 #include "core/crypto/identity.hpp"
 #include "core/quic/session.hpp"
 #include "wire/server_url.hpp"
@@ -41,7 +42,7 @@ class ServerLink {
   static constexpr Duration attempt_limit = 6s;
   static constexpr Duration backoff_max = 10s;
 
-  ServerLink(wire::ServerUrl url, const crypto::Identity& self, Rng& rng);
+  ServerLink(wire::ServerUrl url, const crypto::Identity& self, TcpIds& tcp_ids, Rng& rng);
 
   // ---- inputs
   void start(Instant now);
@@ -100,6 +101,7 @@ class ServerLink {
 
   wire::ServerUrl url_;
   const crypto::Identity& self_;
+  TcpIds& tcp_ids_;
   Rng& rng_;
   std::vector<Address> addresses_;
   std::unique_ptr<Attempt> link_;
@@ -113,7 +115,6 @@ class ServerLink {
   bool wrong_key_ = false;
   bool resolving_ = false;
   std::string last_problem_;
-  TcpId next_tcp_ = 1;
 };
 
 }  // namespace ginnel::rendezvous

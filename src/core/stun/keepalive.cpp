@@ -26,6 +26,7 @@ Keepalive::Change Keepalive::handle_response(Instant now, const wire::StunMessag
   change.restarted = instance_ && message.server_instance && *instance_ != *message.server_instance;
   change.answered = !heard_;
   reflexive_ = message.xor_mapped_address;
+  if (message.other_address) other_ = message.other_address;
   if (message.server_instance) instance_ = message.server_instance;
   heard_ = true;
 
@@ -68,6 +69,7 @@ std::optional<Bytes> Keepalive::poll_request(Instant now, MutableBytes room) {
 
   wire::StunWriter request(room, wire::StunClass::request, wire::stun_binding, *pending_);
   request.server_instance(0);
+  if (!other_) request.change_request(0);  // which asks for OTHER-ADDRESS
   Bytes out = request.finish();
   assert(!out.empty());
   return out;

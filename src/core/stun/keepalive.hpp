@@ -40,6 +40,8 @@ class Keepalive {
   std::optional<Deadline> next_deadline() const;
 
   const std::optional<Address>& reflexive() const { return reflexive_; }
+  /// Where the server has another socket (RFC 5780 section 7.4), if it has.
+  const std::optional<Address>& other() const { return other_; }
   std::optional<Duration> rtt() const { return rtt_; }
 
  private:
@@ -53,7 +55,7 @@ class Keepalive {
   Instant first_sent_at_{};
   Instant sent_at_{};
   std::optional<Instant> next_;
-  std::optional<Address> reflexive_;
+  std::optional<Address> reflexive_, other_;
   std::optional<uint32_t> instance_;
   std::optional<Duration> rtt_;
 };

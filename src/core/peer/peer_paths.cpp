@@ -1,0 +1,292 @@
+// The paths of a peer: candidates said and heard, rounds of trying, and the choice of the way that carries.
+#include <algorithm>
+#include <utility>
+
+#include "core/peer/peer.hpp"
+#include "core/reach/technique.hpp"
+
+namespace ginnel::peer {
+
+namespace {
+
+/// Without those of TCP that are only there while somebody punches.
+std::vector<wire::Candidate> lasting(std::vector<wire::Candidate> all) {
+  std::erase_if(all, [](const wire::Candidate& c) {
+    bool arranged = c.type == wire::CandidateType::forwarded || c.type == wire::CandidateType::mapped;
+    return c.transport == wire::Transport::tcp && !arranged;
+  });
+  return all;
+}
+
+}  // namespace
+
+// ---- inputs
+
+void Peer::handle_tcp_connected(Instant now, TcpId id) {
+  const ice::TcpDials::Target* target = dials_.handle_connected(id);
+  if (!target || tcp_.size() >= tcp_max) return actions_.push_back(CloseTcp{id});
+  tcp_.push_back({id, target->to});
+  ice_.add_tcp(now, Carrier::tcp(id, target->to), target->type);
+}
+
+void Peer::handle_tcp_closed(Instant now, TcpId id, const std::string& why) {
+  dials_.handle_closed(now, id, why);
+  if (TcpWay* way = tcp_way(id)) {
+    ice_.remove(Carrier::tcp(id, way->remote));
+    std::erase_if(tcp_, [&](auto& w) { return w.id == id; });
+    drain_ice(now);
+  }
+}
+
+bool Peer::adopt_tcp(Instant now, TcpId id, const Address& from) {
+  if (tcp_.size() >= tcp_max) return false;
+  tcp_.push_back({id, from});
+  ice_.add_tcp(now, Carrier::tcp(id, from), wire::CandidateType::peer_reflexive);
+  return true;
+}
+
+void Peer::set_tcp_full(TcpId id, bool full) {
+  if (TcpWay* way = tcp_way(id)) way->full = full;
+}
+
+// ---- commands
+
+void Peer::set_relay(Instant now, std::optional<RelayWay> relay) {
+  drain_ice(now);
+  relay_ = std::move(relay);
+  relay_dead_ = false;
+  ice_.set_relay(now, false);  // what was measured belongs to the former route
+  while (ice_.poll_event()) {}  // its end is no death of the new one
+  ice_.set_relay(now, relay_.has_value());
+  drain_ice(now);
+  review(now);
+  if (relay_ && current_ && current_->is_relay() && session_) session_->wake(now);
+}
+
+void Peer::set_relay_full(bool full) {
+  if (relay_) relay_->full = full;
+}
+
+void Peer::local_changed(Instant now) {
+  if (generation_ == 0 || waiting_) return;  // provide() will tell
+  bool anew = lasting(context_.local.candidates()) != lasting(told_);
+  if (!anew && context_.local.nat() == told_nat_) return;
+  if (anew) {
+    ++generation_;
+    opened_ = 0;  // our NAT may be another one
+    means_ = {};
+    if (ice_.started()) ice_.recheck(now);
+    if (dialler() && remote_ && admitted_) plan_.begin(now, context_.local.nat(), remote_->nat);
+  }
+  send_candidates();
+}
+
+void Peer::network_changed(Instant now) {
+  ice_.recheck(now);
+  if (session_) session_->wake(now);
+}
+
+std::optional<reach::Means> Peer::poll_wish() {
+  if (wish_) waiting_ = true;
+  return std::exchange(wish_, std::nullopt);
+}
+
+void Peer::provide(Instant now, SocketId fresh) {
+  waiting_ = false;
+  if (fresh != 0) {
+    sockets_.push_back(fresh);
+    // Older ones stay only as long as something lives on them.
+    while (sockets_.size() > fresh_sockets_max) {
+      auto idle = std::find_if(sockets_.begin(), sockets_.end(), [&](SocketId s) { return s != fresh && (!current_ || current_->local != s); });
+      ice_.remove_socket(*idle);
+      actions_.push_back(CloseUdp{*idle, false});
+      sockets_.erase(idle);
+    }
+  }
+  means_.fresh_socket = fresh != 0;
+  if (!remote_) return;
+  ++generation_;
+  opened_ = std::exchange(leading_, false) ? 0 : heard_generation_;
+  if (opened_ != 0) try_candidates(now, true);
+  send_candidates();
+}
+
+// ---- getters
+
+PathReport Peer::path() const { return report(current_.value_or(Carrier::relay()), why_); }
+
+// ---- candidates
+
+void Peer::send_candidates() {
+  if (!control_ || !(admitted_ || dialler())) return;
+  told_ = context_.local.candidates();
+  told_nat_ = context_.local.nat();
+  wire::Candidates m;
+  m.ufrag = ice_.ufrag();
+  m.password = ice_.password();
+  m.generation = generation_;
+  m.opened = opened_;
+  m.fresh = means_.fresh_socket;
+  m.tcp = means_.tcp;
+  m.nat = told_nat_;
+  if (!config_.relay_only) m.candidates = means_.fresh_socket ? context_.local.candidates(sockets_.back()) : told_;
+  if (!means_.tcp) m.candidates = lasting(std::move(m.candidates));
+  session_->send(*control_, wire::encode(m));
+}
+
+void Peer::handle_candidates(Instant now, const wire::Candidates& message) {
+  remote_ = message;
+  if (config_.relay_only) remote_->candidates.clear();
+  // Nothing is sent to addresses that a stranger names: only an admitted peer is checked.
+  if (admitted_) consider(now);
+}
+
+void Peer::consider(Instant now) {
+  bool news = remote_->generation != heard_generation_;
+  bool expected = remote_->opened == generation_ && generation_ != 0;  // their NAT is open for us
+  bool first = heard_generation_ == 0;
+  heard_generation_ = remote_->generation;
+  if (dialler() && (first || (news && !expected))) plan_.begin(now, context_.local.nat(), remote_->nat);
+  if (news && !expected) {
+    means_ = {remote_->fresh, remote_->tcp};
+    if (means_.any()) {  // they wait for our answer, and we for a socket
+      wish_ = means_;
+      leading_ = false;
+      return;
+    }
+    opened_ = heard_generation_;
+    try_candidates(now, true);
+    if (generation_ == 0) generation_ = 1;
+    send_candidates();
+  } else if (expected) {
+    try_candidates(now, false);
+    ice_.release(now);
+  }
+}
+
+void Peer::try_candidates(Instant now, bool open_first) {
+  Duration trip = session_->smoothed_rtt();
+  ice::Approach approach;
+  approach.socket = means_.fresh_socket && !sockets_.empty() ? sockets_.back() : 0;
+  approach.open_first = open_first;
+  approach.opener_hops = means_.fresh_socket ? 4 : 2;
+  approach.hold = std::clamp<Duration>(trip + 100ms, 150ms, 2s);
+  ice_.set_remote(now, *remote_, approach);
+  // Both dial at the same moment: who was asked first waits until the answer is there.
+  if (means_.tcp) {
+    uint16_t ports[2] = {context_.local.tcp.port(false), context_.local.tcp.port(true)};
+    dials_.begin(now, remote_->candidates, ports, open_first ? now + trip / 2 : now);
+  }
+  drain_ice(now);
+}
+
+// ---- the choice
+
+void Peer::drain_ice(Instant now) {
+  bool changed = false;
+  while (auto event = ice_.poll_event()) {
+    changed = true;
+    if (auto* up = std::get_if<ice::PairUp>(&*event)) {
+      if (up->carrier.is_relay()) relay_dead_ = false;
+      if (up->carrier == current_ && session_) session_->wake(now);
+    } else if (auto* down = std::get_if<ice::PairDown>(&*event); down && down->carrier.is_relay() && relay_) {
+      relay_dead_ = true;
+      events_.push_back(RelaySilent{});
+    } else if (auto* dead = std::get_if<ice::PairGivenUp>(&*event)) {
+      actions_.push_back(CloseTcp{dead->carrier.local});
+      handle_tcp_closed(now, dead->carrier.local, "it stopped answering");
+    }
+  }
+  if (changed) review(now);
+}
+
+void Peer::review(Instant now) {
+  std::vector<path::Way> ways;
+  bool udp = false, any = false;
+  for (const ice::Pair& pair : ice_.pairs()) {
+    // The relay carries until its checks say otherwise: the session came up through it.
+    bool usable = pair.carrier.is_relay() ? relay_ && !relay_dead_ : pair.usable();
+    if (!usable) continue;
+    ways.push_back({pair.carrier, pair.min_rtt(), pair.loss});
+    udp |= pair.carrier.kind == Carrier::Kind::udp;
+    any |= !pair.carrier.is_relay();
+  }
+  plan_.note_direct(udp, any);
+  if (udp) dials_.stop();
+  if (session_) ways.empty() ? session_->pause(now) : session_->resume(now);
+  review_at_ = ways.size() > 1 ? std::optional(now + path::dwell) : std::nullopt;
+  if (review_at_ && changed_mind_at_ && *changed_mind_at_ + path::dwell > now) review_at_ = *changed_mind_at_ + path::dwell;
+  bool died = current_ && std::none_of(ways.begin(), ways.end(), [&](auto& w) { return w.carrier == *current_; });
+  auto choice = path::choose(ways, current_, now, changed_mind_at_);
+  if (choice) use(now, choice->carrier, choice->why, died);
+  close_spare_tcp();
+}
+
+/// Crossing dials may leave two connections. The dialler keeps one, so that both do not close different ones.
+void Peer::close_spare_tcp() {
+  if (!dialler()) return;
+  auto alive = [&](const TcpWay& w) {
+    const ice::Pair* pair = ice_.find(Carrier::tcp(w.id, w.remote));
+    return pair && pair->usable();
+  };
+  auto keep = std::find_if(tcp_.begin(), tcp_.end(), [&](auto& w) { return current_ == Carrier::tcp(w.id, w.remote); });
+  if (keep == tcp_.end()) keep = std::find_if(tcp_.begin(), tcp_.end(), alive);
+  if (keep == tcp_.end()) return;
+  TcpId kept = keep->id;
+  for (const TcpWay& w : tcp_) {
+    if (w.id == kept || !alive(w)) continue;
+    actions_.push_back(CloseTcp{w.id});
+    ice_.remove(Carrier::tcp(w.id, w.remote));
+  }
+  std::erase_if(tcp_, [&](auto& w) { return w.id != kept && !ice_.find(Carrier::tcp(w.id, w.remote)); });
+}
+
+void Peer::use(Instant now, const Carrier& carrier, std::string_view why, bool old_died) {
+  if (old_died) deserted_ = current_;
+  bool first = !std::exchange(current_, carrier).has_value();
+  if (!first && !old_died) changed_mind_at_ = now;  // a death is no change of mind: back as soon as something lives
+  why_ = why;
+  ice_.set_use(now, current_, busy_);
+  if (session_ && (old_died || first)) session_->wake(now);
+  if (connected()) events_.push_back(PathChanged{report(carrier, why)});
+}
+
+bool Peer::can_carry(const Carrier& carrier) const {
+  if (carrier.is_relay()) return relay_ && !relay_->full;
+  if (!carrier.is_tcp()) return true;
+  auto way = std::find_if(tcp_.begin(), tcp_.end(), [&](auto& w) { return w.id == carrier.local; });
+  return way != tcp_.end() && !way->full;
+}
+
+Peer::TcpWay* Peer::tcp_way(TcpId id) {
+  auto at = std::find_if(tcp_.begin(), tcp_.end(), [&](auto& w) { return w.id == id; });
+  return at == tcp_.end() ? nullptr : &*at;
+}
+
+PathReport Peer::report(const Carrier& carrier, std::string_view why) const {
+  PathReport r;
+  r.why = why;
+  const ice::Pair* pair = ice_.find(carrier);
+  r.packet_size = std::max(pair ? pair->packet_size : 0, ice::packet_size_min);
+  if (pair && pair->srtt)
+    r.rtt = pair->srtt;
+  else if (connected() && carrier == current_)
+    r.rtt = session_->smoothed_rtt();
+  if (pair && pair->mapped) r.local = *pair->mapped;
+  if (carrier.is_relay()) {
+    r.technique = "relay";
+    r.transport = relay_ && relay_->tcp != 0 ? "tcp" : "udp";
+    if (relay_) r.remote = relay_->server;
+    return r;
+  }
+  r.transport = carrier.is_tcp() ? "tcp" : "udp";
+  r.remote = carrier.remote;
+  static const std::vector<wire::Candidate> none;
+  reach::DirectPath path{dialler(), carrier.is_tcp(), carrier.remote, pair ? pair->remote_type : wire::CandidateType{},
+                         pair ? pair->mapped : std::nullopt};
+  r.technique = reach::technique(path, {context_.local.interfaces(), told_, remote_ ? remote_->candidates : none,
+                                        context_.local.reflexive.main(false)});
+  return r;
+}
+
+}  // namespace ginnel::peer
