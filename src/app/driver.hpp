@@ -59,6 +59,7 @@ class Driver {
     return {};
   }
 
+  Address udp_address(SocketId id, bool v6) const { return udp_.at({id, v6})->socket.local_address(); }
   uint16_t udp_port(bool v6) const { return main_[v6] ? main_[v6]->socket.local_address().port : uint16_t{0}; }
   const UdpCounters* udp_counters(bool v6) const { return main_[v6] ? &main_[v6]->socket.counters() : nullptr; }
 

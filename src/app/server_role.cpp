@@ -37,6 +37,43 @@ std::string url_host(const ServerOptions& options, const Address& bound) {
   return mine.empty() ? "127.0.0.1" : mine.front().ip_to_string();
 }
 
+/// The server's sockets. The first of a family is the main one; its next port, and a second address, show agents what
+/// their NATs do (RFC 5780); all of them serve.
+class Ears {
+ public:
+  Ears(Driver<rendezvous::Server>& driver, rendezvous::Server& server) : driver_(driver), server_(server) {}
+
+  std::optional<Error> open(const Address& at) {
+    stun::Faces& faces = faces_[at.v6];
+    bool second_address = faces[0].port != 0 && faces[2].port == 0 && !faces[0].same_ip(at) && faces[0].port == at.port;
+    SocketId id = faces[0].port == 0 ? 0 : second_address ? 2 : next_extra_++;
+    auto error = driver_.open_udp(at, id);
+    if (error) return error;
+    Address local = driver_.udp_address(id, at.v6);
+    error = driver_.listen_tcp(local);
+    if (error) return error;
+    if (!first_) first_ = local;
+    if (id > 2) return {};
+    faces[id] = local;
+    Address next = local.with_port(at.port == 0 ? uint16_t{0} : static_cast<uint16_t>(local.port + 1));
+    // Whether there is a second port is no matter of life and death: discovery tells less without.
+    if (at.port != 65535 && !driver_.open_udp(next, id + 1)) {
+      faces[id + 1] = driver_.udp_address(id + 1, at.v6);
+      (void)driver_.listen_tcp(faces[id + 1]);
+    }
+    server_.set_faces(at.v6, faces);
+    return {};
+  }
+  const std::optional<Address>& first() const { return first_; }
+
+ private:
+  Driver<rendezvous::Server>& driver_;
+  rendezvous::Server& server_;
+  stun::Faces faces_[2];
+  SocketId next_extra_ = 4;
+  std::optional<Address> first_;
+};
+
 }  // namespace
 
 std::optional<Error> run_server(const CommonOptions& common, const ServerOptions& options, const Reporter& report) {
@@ -61,20 +98,15 @@ std::optional<Error> run_server(const CommonOptions& common, const ServerOptions
   Driver<rendezvous::Server> driver(loop, server, WhenBlocked::drop, [&] {
     while (auto event = server.poll_event()) report({Report::Kind::detail, "", {}, event->text});
   });
-  size_t opened = 0;
+  Ears ears(driver, server);
   std::optional<Error> refused;
-  Address first;
   for (const Address& address : *addresses) {
-    auto error = driver.open_udp(address);
-    if (!error) error = driver.listen_tcp(address.with_port(driver.udp_port(address.v6)));
+    auto error = ears.open(address);
     if (error && given) return error;
-    if (error) {  // by default IPv6 may be missing
-      refused = error;
-      continue;
-    }
-    if (opened++ == 0) first = address.with_port(driver.udp_port(address.v6));
+    if (error) refused = error;  // by default IPv6 may be missing
   }
-  if (opened == 0) return refused;
+  if (!ears.first()) return refused;
+  Address first = *ears.first();
 
   wire::ServerUrl url{self->public_key(), url_host(options, first), first.port};
   report({Report::Kind::line, "ready", {{"url", url.to_string()}, {"listen", first.to_string()}},

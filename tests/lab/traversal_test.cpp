@@ -71,24 +71,40 @@ bool relayed_by_tcp(const Event& e) {
   return e.is("path") && e.text("technique") == "relay" && e.text("transport") == "tcp";
 }
 
-TEST(LabTraversal, UdpBlockedAtTheClientIsRelayedByTcp) {
+// Relayed at once, and a moment later on a punched TCP connection (RFC 5382 REQ-2).
+void punches_tcp(const SiteOptions& a, const SiteOptions& b) {
+  TwoHomes net(a, b);
+  Process source = start_source(net.a.machine(), 8000);
+  Agent connect = net.connect();
+  Agent& blocked = b.udp_blocked ? connect : net.expose;
+  expect_intact(Transfer(net.b.machine(), 9000, 100 * kMb).finish(in(60s)));
+  EXPECT_TRUE(blocked.wait_for(relayed_by_tcp, in(5s))) << blocked.said();
+  ASSERT_TRUE(connect.wait_path("tcp-punch", in(15s))) << connect.said();
+  ASSERT_TRUE(net.expose.wait_path("tcp-punch", in(15s))) << net.expose.said();
+  expect_intact(Transfer(net.b.machine(), 9000, 100 * kMb).finish(in(60s)));
+  EXPECT_EQ(connect.last_path()->text("technique"), "tcp-punch");
+  EXPECT_EQ(connect.last_path()->text("transport"), "tcp");
+}
+
+TEST(LabTraversal, UdpBlockedAtTheClientPunchesTcp) {
+  in_sandbox([] { punches_tcp({}, {.udp_blocked = true}); });
+}
+
+TEST(LabTraversal, UdpBlockedAtTheServicePunchesTcp) {
+  in_sandbox([] { punches_tcp({.udp_blocked = true}, {}); });
+}
+
+TEST(LabTraversal, UdpBlockedAtBothPunchesTcp) {
+  in_sandbox([] { punches_tcp({.udp_blocked = true}, {.udp_blocked = true}); });
+}
+
+TEST(LabTraversal, UdpBlockedAndRelayOnlyStaysOnTheRelaysTcp) {
   in_sandbox([] {
     TwoHomes net({}, {.udp_blocked = true});
     Process source = start_source(net.a.machine(), 8000);
-    Agent connect = net.connect();
+    Agent connect = net.connect({"--relay-only"});
     expect_intact(Transfer(net.b.machine(), 9000, 100 * kMb).finish(in(60s)));
     EXPECT_TRUE(connect.wait_for(relayed_by_tcp, in(5s))) << connect.said();
-    EXPECT_FALSE(connect.wait_direct(now()));
-  });
-}
-
-TEST(LabTraversal, UdpBlockedAtTheServiceIsRelayedByTcp) {
-  in_sandbox([] {
-    TwoHomes net({.udp_blocked = true});
-    Process source = start_source(net.a.machine(), 8000);
-    Agent connect = net.connect();
-    expect_intact(Transfer(net.b.machine(), 9000, 100 * kMb).finish(in(60s)));
-    EXPECT_TRUE(net.expose.wait_for(relayed_by_tcp, in(5s))) << net.expose.said();
     EXPECT_FALSE(connect.wait_direct(now()));
   });
 }

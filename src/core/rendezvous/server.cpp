@@ -64,12 +64,12 @@ void Server::handle_datagrams(Instant now, Datagrams& in) {
 void Server::handle_packet(Instant now, const Address& from, SocketId socket, MutableBytes packet) {
   auto kind = wire::packet_kind(packet);
   if (kind == wire::PacketKind::stun) {
-    if (auto at = by_address_.find(from); socket == 0 && at != by_address_.end()) at->second->heard = now;
+    // Asked on another socket it proves nothing about the way to the one that the agent uses.
+    if (auto at = by_address_.find(from); at != by_address_.end() && at->second->socket == socket) at->second->heard = now;
     return answer_stun(from, socket, 0, packet);
   }
-  // Sessions and their packets live on the main socket: the others only show what a NAT does.
-  if (socket == 0 && kind == wire::PacketKind::relay) return relay_udp(now, from, packet);
-  if (socket == 0 && kind == wire::PacketKind::quic) return handle_quic(now, from, 0, packet);
+  if (kind == wire::PacketKind::relay) return relay_udp(now, from, socket, packet);
+  if (kind == wire::PacketKind::quic) return handle_quic(now, {from, socket}, packet);
   ++counters_.malformed;
 }
 
@@ -77,7 +77,7 @@ void Server::answer_stun(const Address& from, SocketId socket, TcpId tcp, Bytes 
   std::array<uint8_t, 96> room;
   static constexpr stun::Faces one_socket{};
   auto answer = stun::answer_binding(packet, from, socket, tcp ? one_socket : faces_[from.v6], instance_, room);
-  if (answer) reply(tcp ? from : answer->to, tcp, answer->bytes, answer->socket);
+  if (answer) reply({tcp ? from : answer->to, answer->socket, tcp}, answer->bytes);
 }
 
 void Server::handle_tcp(Instant now, TcpReceived& in) {
@@ -98,7 +98,7 @@ void Server::handle_tcp(Instant now, TcpReceived& in) {
     if (kind == wire::PacketKind::relay && agent && agent->proven)
       relay_tcp(now, *agent, rest.first(wire::tcp_frame_header_size + frame.packet.size()));
     else if (kind == wire::PacketKind::quic)
-      handle_quic(now, at->second.from, in.id, frame.packet);
+      handle_quic(now, {at->second.from, 0, in.id}, frame.packet);
     else if (kind == wire::PacketKind::stun)  // who punches TCP asks for its address there (RFC 6544 section 5.2)
       answer_stun(at->second.from, 0, in.id, frame.packet), at->second.until = now + limits_.asker_time;
     at = tcp_.find(in.id);
@@ -165,14 +165,14 @@ const Server::Route* Server::route_of(Agent& from, MutableBytes frame) {
   return from.last_route = &at->second;
 }
 
-void Server::relay_udp(Instant now, const Address& from, MutableBytes frame) {
+void Server::relay_udp(Instant now, const Address& from, SocketId socket, MutableBytes frame) {
   auto at = by_address_.find(from);
   if (at == by_address_.end()) {
     ++counters_.unroutable;
     std::array<uint8_t, wire::relay_header_size> unknown;
     wire::put_relay_header(unknown.data(), wire::unknown_route);
     // One a batch is enough. Never one to its own like: two servers would answer each other for ever.
-    if (replies_.empty() && frame.size() > wire::relay_header_size) reply(from, 0, unknown);
+    if (replies_.empty() && frame.size() > wire::relay_header_size) reply({from, socket}, unknown);
     return;
   }
   at->second->heard = now;
@@ -228,7 +228,7 @@ std::optional<Action> Server::forward(MutableBytes room) {
   Run& run = runs_[next_run_];
   if (run.to->tcp == 0 || run.framed) {
     ++next_run_;
-    return Transmit{run.to->address, run.to->tcp, run.bytes, run.framed ? run.bytes.size() : run.segment};
+    return Transmit{run.to->address, run.to->tcp, run.bytes, run.framed ? run.bytes.size() : run.segment, run.to->socket};
   }
   Writer out(room);  // from UDP to TCP: put the length headers in
   while (!run.bytes.empty()) {
@@ -244,7 +244,7 @@ std::optional<Action> Server::forward(MutableBytes room) {
 
 // ---- sessions with agents
 
-void Server::handle_quic(Instant now, const Address& from, TcpId tcp, MutableBytes packet) {
+void Server::handle_quic(Instant now, const Origin& origin, MutableBytes packet) {
   auto info = quic::look_at(packet);
   if (!info) {
     ++counters_.malformed;
@@ -253,24 +253,25 @@ void Server::handle_quic(Instant now, const Address& from, TcpId tcp, MutableByt
   Agent* agent = nullptr;
   if (auto at = info->tag ? agents_.find(*info->tag) : agents_.end(); at != agents_.end()) {
     agent = at->second.get();
-  } else if (auto half = half_open_.find({from, std::string(as_text(info->connection_id))}); half != half_open_.end()) {
+  } else if (auto half = half_open_.find({origin.from, std::string(as_text(info->connection_id))}); half != half_open_.end()) {
     agent = half->second;
   } else if (info->initial) {
-    agent = open_session(now, from, tcp, packet, *info);
+    agent = open_session(now, origin, packet, *info);
   } else {
     std::array<uint8_t, 320> room;
-    if (auto reset = door_.reset(packet, rng_, room)) reply(from, tcp, *reset);
+    if (auto reset = door_.reset(packet, rng_, room)) reply(origin, *reset);
   }
   if (!agent) return;
   if (agent->session->handle_packet(now, packet)) {
     agent->heard = now;
-    if (agent->proven && (agent->address != from || agent->tcp != tcp)) moved(*agent, from, tcp);
+    bool same = agent->address == origin.from && agent->tcp == origin.tcp && agent->socket == origin.socket;
+    if (agent->proven && !same) moved(*agent, origin);
   }
   process(now, *agent);
 }
 
-Server::Agent* Server::open_session(Instant now, const Address& from, TcpId tcp, MutableBytes packet,
-                                    const quic::PacketInfo& info) {
+Server::Agent* Server::open_session(Instant now, const Origin& origin, MutableBytes packet, const quic::PacketInfo& info) {
+  const auto& [from, socket, tcp] = origin;
   if (agents_.size() >= limits_.agents || half_open_.size() >= limits_.half_open) {
     ++counters_.shed;
     return nullptr;
@@ -284,7 +285,7 @@ Server::Agent* Server::open_session(Instant now, const Address& from, TcpId tcp,
     retried = door_.check_token(now, packet, from);
     if (!retried) {
       std::array<uint8_t, 320> room;
-      if (auto retry = door_.retry(now, packet, from, rng_, room)) reply(from, 0, *retry);
+      if (auto retry = door_.retry(now, packet, from, rng_, room)) reply(origin, *retry);
       return nullptr;
     }
   }
@@ -299,6 +300,7 @@ Server::Agent* Server::open_session(Instant now, const Address& from, TcpId tcp,
   agent->tag = tag;
   agent->session = std::move(session);
   agent->address = from;
+  agent->socket = socket;
   agent->tcp = tcp;
   agent->heard = now;
   agent->first_id = std::string(as_text(info.connection_id));
@@ -322,7 +324,7 @@ void Server::process(Instant now, Agent& agent) {
       auto last = agent.session->write(now, room, udp_packet_size, agent.tcp != 0 ? wire::tcp_frame_header_size : 0);
       if (last.size > 0 && last.size <= sizeof(Reply::bytes)) {
         if (agent.tcp != 0) wire::put_tcp_frame_header(room.data(), last.size - wire::tcp_frame_header_size);
-        replies_.push_back({agent.address, agent.tcp, 0, last.size, {}});
+        replies_.push_back({{agent.address, agent.socket, agent.tcp}, last.size, {}});
         std::copy_n(room.begin(), last.size, replies_.back().bytes.begin());
       }
       return remove(agent);
@@ -343,11 +345,12 @@ void Server::authenticated(Agent& agent, const PublicKey& key) {
   if (agent.tcp != 0)
     --tcp_strangers_;
   else
-    moved(agent, agent.address, 0);
+    moved(agent, {agent.address, agent.socket});
   events_.push_back({"agent " + key.short_name() + " came from " + agent.address.to_string() + (agent.tcp ? " (tcp)" : "")});
 }
 
-void Server::moved(Agent& agent, const Address& from, TcpId tcp) {
+void Server::moved(Agent& agent, const Origin& origin) {
+  const auto& [from, socket, tcp] = origin;
   // An authentic packet from a new address: the agent's NAT or network changed, and it is followed (as RFC 9000 section
   // 9 has servers do; SECURITY.md says what that costs).
   if (tcp != agent.tcp || tcp != 0) return;  // a session never changes its transport
@@ -359,6 +362,7 @@ void Server::moved(Agent& agent, const Address& from, TcpId tcp) {
   }
   bool is_new = agent.address != from;
   agent.address = from;
+  agent.socket = socket;
   by_address_[from] = &agent;
   if (is_new) tell(agent, wire::Registered{from});
 }
@@ -476,11 +480,11 @@ void Server::touch(Agent& agent) {
   if (!std::exchange(agent.dirty, true)) dirty_.push_back(agent.tag);
 }
 
-void Server::reply(const Address& to, TcpId tcp, Bytes bytes, SocketId socket) {
+void Server::reply(const Origin& to, Bytes bytes) {
   if (replies_.size() >= replies_max || bytes.size() + wire::tcp_frame_header_size > sizeof(Reply::bytes)) return;
-  Reply& r = replies_.emplace_back(Reply{to, tcp, socket, 0, {}});
+  Reply& r = replies_.emplace_back(Reply{to, 0, {}});
   Writer out(r.bytes);
-  if (tcp != 0) out.u16(static_cast<uint16_t>(bytes.size()));
+  if (to.tcp != 0) out.u16(static_cast<uint16_t>(bytes.size()));
   out.put(bytes);
   r.size = out.size();
 }
@@ -500,7 +504,7 @@ std::optional<Action> Server::poll_action(Instant now, MutableBytes room) {
     Reply r = replies_.front();
     replies_.pop_front();
     std::copy_n(r.bytes.begin(), r.size, room.begin());
-    return Transmit{r.to, r.tcp, room.first(r.size), r.size, r.socket};
+    return Transmit{r.to.from, r.to.tcp, room.first(r.size), r.size, r.to.socket};
   }
   if (!actions_.empty()) {
     Action action = std::move(actions_.front());
@@ -516,7 +520,7 @@ std::optional<Action> Server::poll_session(Instant now, Agent& agent, MutableByt
   if (train.size > 0) {
     for (size_t at = 0; agent.tcp != 0 && at < train.size; at += train.segment)
       wire::put_tcp_frame_header(room.data() + at, std::min(train.segment, train.size - at) - headroom);
-    return Transmit{agent.address, agent.tcp, room.first(train.size), train.segment};
+    return Transmit{agent.address, agent.tcp, room.first(train.size), train.segment, agent.socket};
   }
   agent.dirty = false;
   if (agent.session->closed()) {

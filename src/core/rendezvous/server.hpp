@@ -79,18 +79,19 @@ class Server {
     bool framed;  ///< already as a TCP connection wants them
   };
   struct TcpPeer { Address from; Agent* agent = nullptr; Instant until; };  ///< it may be a stranger so long
-  struct Reply { Address to; TcpId tcp; SocketId socket; size_t size; std::array<uint8_t, 320> bytes; };
+  struct Origin { Address from; SocketId socket = 0; TcpId tcp = 0; };  ///< where something came in, and answers go
+  struct Reply { Origin to; size_t size; std::array<uint8_t, 320> bytes; };
 
   void handle_datagrams(Instant now, Datagrams& in);
   void handle_tcp(Instant now, TcpReceived& in);
   void forget_tcp(TcpId id);
   void handle_packet(Instant now, const Address& from, SocketId socket, MutableBytes packet);
   void answer_stun(const Address& from, SocketId socket, TcpId tcp, Bytes packet);
-  void relay_udp(Instant now, const Address& from, MutableBytes frame);
+  void relay_udp(Instant now, const Address& from, SocketId socket, MutableBytes frame);
   void relay_tcp(Instant now, Agent& from, MutableBytes framed_packet);
   const Route* route_of(Agent& from, MutableBytes frame);
-  void handle_quic(Instant now, const Address& from, TcpId tcp, MutableBytes packet);
-  Agent* open_session(Instant now, const Address& from, TcpId tcp, MutableBytes packet, const quic::PacketInfo& info);
+  void handle_quic(Instant now, const Origin& origin, MutableBytes packet);
+  Agent* open_session(Instant now, const Origin& origin, MutableBytes packet, const quic::PacketInfo& info);
   void process(Instant now, Agent& agent);
   void authenticated(Agent& agent, const PublicKey& key);
   void read_signals(Instant now, Agent& agent);
@@ -99,10 +100,10 @@ class Server {
   void handle_dial(Agent& agent, const wire::Dial& message);
   void close_route(Agent& agent, wire::RouteNumber number, wire::SignalCode code);
   void tell(Agent& agent, const wire::Signal& signal);
-  void moved(Agent& agent, const Address& from, TcpId tcp);
+  void moved(Agent& agent, const Origin& origin);
   void remove(Agent& agent);
   void touch(Agent& agent);
-  void reply(const Address& to, TcpId tcp, Bytes bytes, SocketId socket = 0);
+  void reply(const Origin& to, Bytes bytes);
   std::optional<Action> forward(MutableBytes room);
   std::optional<Action> poll_session(Instant now, Agent& agent, MutableBytes room);
   void sweep(Instant now);

@@ -16,6 +16,7 @@ struct Server::Agent {
   quic::Tag tag = 0;
   std::unique_ptr<quic::Session> session;
   Address address;
+  SocketId socket = 0;           ///< of ours, on UDP
   TcpId tcp = 0;                 ///< 0: on UDP
   bool proven = false;           ///< its key is known and allowed
   bool dirty = false;            ///< in the list of those that may have packets to send
