@@ -20,19 +20,19 @@ std::string path_text(const peer::PathReport& path) {
          (relayed ? path.transport : path.technique) + ", " + ms_text(path.rtt) + ")";
 }
 
-Agent::Agent(Loop& loop, peer::NodeConfig config, const crypto::Identity& self, Reporter report)
-    : loop_(loop), report_(std::move(report)), node_(std::move(config), self, entropy_),
+Agent::Agent(Loop& loop, peer::NodeConfig config, const crypto::Identity& self, Reporter report, uint16_t port)
+    : loop_(loop), port_(port), report_(std::move(report)), node_(std::move(config), self, entropy_),
       driver_(loop, node_, WhenBlocked::wait, [this] { drain_events(); }),
       monitor_(loop, [this] { driver_.give(Interfaces{interface_addresses(true)}); }),
       stop_timer_(loop, [this] { loop_.stop(); }) {}
 
 std::optional<Error> Agent::start(std::function<void(const peer::NodeEvent&)> on_event) {
   on_event_ = std::move(on_event);
-  auto v4 = driver_.open_udp(Address{});
   Address any6;
   any6.v6 = true;
-  auto v6 = driver_.open_udp(any6);
-  if (v4 && v6) return v4;  // one family is enough
+  auto v4 = driver_.open_udp(Address{}.with_port(port_));
+  auto v6 = driver_.open_udp(any6.with_port(port_));
+  if (v4 && (v6 || port_ != 0)) return v4;  // one family is enough, but a forward wants its very port
   node_.set_ports(driver_.udp_port(false), driver_.udp_port(true));
   driver_.give(Interfaces{interface_addresses(true)});
   node_.start(loop_.now());

@@ -19,7 +19,8 @@ namespace ginnel::app {
 
 class Agent {
  public:
-  Agent(Loop& loop, peer::NodeConfig config, const crypto::Identity& self, Reporter report);
+  /// `port`: of our UDP and TCP sockets; 0: any, and TCP only while it is needed.
+  Agent(Loop& loop, peer::NodeConfig config, const crypto::Identity& self, Reporter report, uint16_t port = 0);
 
   /// Opens the sockets and begins. `on_event` gets every event of the node after the agent has looked at it.
   std::optional<Error> start(std::function<void(const peer::NodeEvent&)> on_event);
@@ -46,6 +47,7 @@ class Agent {
   void tell_path(peer::PeerId id, const peer::PathReport& path);
 
   Loop& loop_;
+  uint16_t port_;
   Entropy entropy_;
   Reporter report_;
   peer::Node node_;

@@ -55,12 +55,44 @@ Result<std::optional<uint32_t>> expiry(const std::string& text) {
   return std::optional(now_minutes() + n * factor);
 }
 
+/// Forwards that somebody made at the router: outside addresses, and the one port of ours that they all lead to.
+struct Forwards {
+  std::vector<reach::Arranged> outside;
+  uint16_t port = 0;
+};
+
+Result<Forwards> parse_forwards(const std::vector<std::string>& texts) {
+  Forwards out;
+  for (const std::string& text : texts) {
+    size_t sign = text.find('=');
+    auto outside = Address::parse(text.substr(0, sign));
+    uint16_t port = outside ? outside->port : uint16_t{0};
+    if (sign != text.npos) {
+      auto [end, bad] = std::from_chars(text.data() + sign + 1, text.data() + text.size(), port);
+      if (bad != std::errc{} || end != text.data() + text.size()) port = 0;
+    }
+    if (!outside || outside->port == 0 || port == 0)
+      return Error{Errc::usage, "--forward wants PUBLIC:PORT or PUBLIC:PORT=LOCALPORT, such as 203.0.113.9:4000=41000; \"" + text + "\" is neither."};
+    if (!outside->is_probeable() || outside->is_private())
+      return Error{Errc::usage, "--forward wants the public address of the router; nobody outside can reach " + outside->ip_to_string() + "."};
+    if (out.port != 0 && out.port != port)
+      return Error{Errc::usage, "All --forward must lead to one local port; " + std::to_string(out.port) + " and " + std::to_string(port) + " are two."};
+    out.port = port;
+    for (auto transport : {wire::Transport::udp, wire::Transport::tcp})
+      out.outside.push_back({wire::CandidateType::forwarded, transport, *outside});
+  }
+  if (out.outside.size() > reach::Local::arranged_max)
+    return Error{Errc::usage, "At most " + std::to_string(reach::Local::arranged_max / 2) + " --forward can be given."};
+  return out;
+}
+
 class Expose {
  public:
   Expose(Loop& loop, const crypto::Identity& self, wire::ServerUrl server, Target target, peer::ServiceSecret secret,
-         std::set<PublicKey> allowed, std::optional<uint32_t> expires, Reporter report)
+         std::set<PublicKey> allowed, std::optional<uint32_t> expires, const Forwards& forwards, Reporter report)
       : loop_(loop), server_(server), target_(std::move(target)), secret_(secret), allowed_(std::move(allowed)),
-        report_(report), agent_(loop, {.server = server, .services = {peer::service_id(secret)}}, self, report) {
+        report_(report), agent_(loop, node_config(server, secret, forwards), self, report, forwards.port) {
+    agent_.node().set_arranged(loop.now(), forwards.outside);
     ticket_.peer = self.public_key();
     ticket_.server = std::move(server);
     ticket_.capability = peer::issue(secret_, expires);
@@ -81,6 +113,16 @@ class Expose {
     Loop::Timer limit;
   };
   using Key = std::pair<peer::PeerId, quic::StreamId>;
+
+  static peer::NodeConfig node_config(const wire::ServerUrl& server, const peer::ServiceSecret& secret,
+                                      const Forwards& forwards) {
+    peer::NodeConfig config;
+    config.server = server;
+    config.services = {peer::service_id(secret)};
+    config.tcp_port = forwards.port;
+    config.listen_tcp = forwards.port != 0;
+    return config;
+  }
 
   void handle(const peer::NodeEvent& event) {
     if (std::holds_alternative<peer::Registered>(event) && !std::exchange(ready_, true)) {
@@ -221,6 +263,8 @@ std::optional<Error> run_expose(const CommonOptions& common, const ExposeOptions
     if (!key) return Error{Errc::usage, "--allow wants a peer id of 52 characters, as `ginnel id` prints it there; \"" + text + "\" is not."};
     allowed.insert(*key);
   }
+  auto forwards = parse_forwards(options.forwards);
+  if (!forwards) return forwards.error();
   Entropy entropy;
   auto state = State::open(common.state);
   if (!state) return state.error();
@@ -230,7 +274,7 @@ std::optional<Error> run_expose(const CommonOptions& common, const ExposeOptions
   if (!secret) return secret.error();
   raise_open_files();
   Loop loop;
-  return Expose(loop, *self, *server, *target, *secret, std::move(allowed), *expires, report).run();
+  return Expose(loop, *self, *server, *target, *secret, std::move(allowed), *expires, *forwards, report).run();
 }
 
 }  // namespace ginnel::app

@@ -51,10 +51,22 @@ class Ping {
     if (path.rtt) r.fields.emplace_back("rtt_ms", to_ms(*path.rtt));
     r.text = std::to_string(count_) + ": " + path_text(path);
     report_(r);
+    tell_techniques(*p);
     if (options_.count > 0 && count_ >= options_.count) return agent_.stop();
     agent_.node().use(peer_)->probe(loop_.now());
     agent_.pump();
     tick_.set(loop_.now() + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options_.interval)));
+  }
+
+  /// Each technique when its verdict changes: with -v, and for programs.
+  void tell_techniques(const peer::Peer& p) {
+    for (const peer::TechniqueReport& t : p.explain()) {
+      std::string& told = told_[std::string(t.name)];
+      if (std::exchange(told, std::string(t.verdict)) == t.verdict) continue;
+      std::string name(t.name), verdict(t.verdict);
+      report_({Report::Kind::detail, "technique", {{"technique", name}, {"verdict", verdict}, {"why", t.text}},
+               "  " + name + std::string(14 - std::min<size_t>(13, name.size()), ' ') + verdict + ": " + t.text});
+    }
   }
 
   void give_up(Error error) {
@@ -70,6 +82,7 @@ class Ping {
   Loop::Timer tick_;
   peer::PeerId peer_ = 0;
   int count_ = 0;
+  std::map<std::string, std::string> told_;  ///< verdicts, by technique
   bool ready_ = false;
   std::optional<Error> fatal_;
 };

@@ -27,6 +27,7 @@ struct ExposeOptions {
   std::string name;                  ///< empty: made from the target
   std::vector<std::string> allow;    ///< peers that may use it instead of whoever has the ticket
   std::string expires;               ///< of the ticket: "30m", "12h", "7d"; empty: never
+  std::vector<std::string> forwards;  ///< "PUBLIC:PORT" or "PUBLIC:PORT=LOCALPORT": made by hand at the router
 };
 
 struct ConnectOptions {

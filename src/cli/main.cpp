@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
   expose_command->add_option("--name", expose.name, "Name of the service; it keeps its ticket (from TARGET)");
   expose_command->add_option("--allow", expose.allow, "Let in this peer only, with any ticket; may be repeated")->type_name("PEER");
   expose_command->add_option("--expires", expose.expires, "The ticket ends after 30m, 12h, 7d ... (never)")->type_name("TIME");
+  expose_command->add_option("--forward", expose.forwards, "Your router forwards this public address, UDP and TCP, to us (LOCALPORT: that PORT); may be repeated")->type_name("ADDR:PORT[=LOCALPORT]");
   expose_command->callback([&] { role = [&](auto& report) { return app::run_expose(common.options, expose, report); }; });
 
   app::ConnectOptions connect;

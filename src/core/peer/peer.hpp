@@ -48,6 +48,13 @@ struct PathReport {
   std::string why;
 };
 
+/// What became of one technique, for people and programs.
+struct TechniqueReport {
+  std::string_view name;     ///< as in path events
+  std::string_view verdict;  ///< in use, works, trying, failed, not tried
+  std::string text;          ///< what was seen, or why not
+};
+
 struct PeerConnected {};                                ///< both keys are proven; the dialler may open streams
 struct PeerHello { wire::Capability capability; };      ///< the dialler asks: admit() or refuse()
 struct PeerAdmitted {};                                 ///< the other side let us in
@@ -129,6 +136,8 @@ class Peer {
   bool closed() const { return reported_closed_; }
   bool dialler() const { return config_.capability.has_value(); }
   PathReport path() const;
+  /// Every technique: tried or not, what was seen, why it lost or won.
+  std::vector<TechniqueReport> explain() const;
 
  private:
   struct TcpWay { TcpId id; Address remote; bool full = false; };
@@ -156,6 +165,7 @@ class Peer {
   bool can_carry(const Carrier& carrier) const;
   TcpWay* tcp_way(TcpId id);
   PathReport report(const Carrier& carrier, std::string_view why) const;
+  TechniqueReport not_tried(std::string_view name, const std::vector<wire::Candidate>& theirs) const;
 
   PeerConfig config_;
   PeerContext context_;
