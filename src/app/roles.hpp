@@ -44,10 +44,16 @@ struct PingOptions {
   bool relay_only = false;
 };
 
+struct CheckOptions {
+  std::string server;                ///< URL
+  bool lifetime = false;             ///< how long an idle mapping lives: takes three minutes
+};
+
 std::optional<Error> run_server(const CommonOptions& common, const ServerOptions& options, const Reporter& report);
 std::optional<Error> run_expose(const CommonOptions& common, const ExposeOptions& options, const Reporter& report);
 std::optional<Error> run_connect(const CommonOptions& common, const ConnectOptions& options, const Reporter& report);
 std::optional<Error> run_ping(const CommonOptions& common, const PingOptions& options, const Reporter& report);
+std::optional<Error> run_check(const CheckOptions& options, const Reporter& report);
 /// This machine's peer id, for `expose --allow` on another.
 Result<std::string> peer_id(const CommonOptions& common);
 

@@ -88,6 +88,12 @@ int main(int argc, char** argv) {
   ping_command->add_flag("--relay-only", ping.relay_only, "Stay on the relay");
   ping_command->callback([&] { role = [&](auto& report) { return app::run_ping(common.options, ping, report); }; });
 
+  app::CheckOptions check;
+  auto* check_command = cli.add_subcommand("check", "What this network's NAT does, and what will connect through it");
+  check_command->add_option("--server", check.server, "The server's URL")->envname("GINNEL_SERVER")->type_name("URL");
+  check_command->add_flag("--lifetime", check.lifetime, "Also how long an idle mapping lives (three minutes)");
+  check_command->callback([&] { role = [&](auto& report) { return app::run_check(check, report); }; });
+
   auto* id_command = cli.add_subcommand("id", "Print this machine's peer id, for `expose --allow` on another");
   id_command->callback([&] {
     role = [&](auto& report) -> std::optional<Error> {
@@ -97,7 +103,7 @@ int main(int argc, char** argv) {
       return {};
     };
   });
-  for (auto* command : {server_command, expose_command, connect_command, ping_command, id_command}) add_common(command, common);
+  for (auto* command : {server_command, expose_command, connect_command, ping_command, check_command, id_command}) add_common(command, common);
 
   auto* lab_command = cli.add_subcommand("lab", "A laboratory of NATs in network namespaces");
   lab_command->require_subcommand(1);
