@@ -13,6 +13,7 @@ Duration cost(const Way& way) {
   Duration rtt = way.rtt.value_or(1s);
   if (way.carrier.is_relay()) rtt += rtt / 4 + 5ms;
   if (way.carrier.is_tcp()) rtt += rtt / 10 + 1ms;
+  if (way.avoid) rtt += 5s;
   double lossy = std::max(0.0, way.loss - 0.1);
   return rtt + Duration(static_cast<int64_t>(lossy * 4e9));
 }
@@ -28,6 +29,7 @@ std::optional<Choice> choose(std::span<const Way> ways, const std::optional<Carr
   if (in_use == ways.end()) return Choice{best.carrier, "the path in use stopped answering"};
   if (best.carrier == *current) return {};
   if (changed_mind_at && now - *changed_mind_at < dwell) return {};
+  if (in_use->avoid) return Choice{best.carrier, "the path in use carries too little"};
   if (in_use->carrier.is_relay()) return Choice{best.carrier, "a direct path answers"};
   Duration gain = cost(*in_use) - cost(best);
   if (gain < cost(*in_use) / 5 || gain < 2ms) return {};

@@ -16,6 +16,7 @@ struct Way {
   Carrier carrier;
   std::optional<Duration> rtt;  ///< smallest of late; unknown: not measured yet
   double loss = 0;              ///< share of lost checks, of late
+  bool avoid = false;           ///< it answers, but was seen to carry far too little
 };
 
 struct Choice {

@@ -100,6 +100,7 @@ void Peer::handle_timeout(Instant now) {
     wish_ = means_ = *means;
     leading_ = true;
   }
+  if (busy_) watch_rate(now);
   if (review_at_ && *review_at_ <= now) review(now);
   if (busy_ && now - last_traffic_ >= busy_time) {
     busy_ = false;
@@ -207,6 +208,8 @@ std::optional<Deadline> Peer::next_deadline() const {
   if (hello_by_) next = earlier(next, Deadline{*hello_by_, "peer: hello due"});
   if (review_at_) next = earlier(next, Deadline{*review_at_, "peer: compare the paths"});
   if (busy_) next = earlier(next, Deadline{last_traffic_ + busy_time, "peer: traffic ceased"});
+  if (busy_ && session_ && session_->backlogged())
+    next = earlier(next, Deadline{rate_.next().value_or(last_traffic_ + path::RateWatch::window), "peer: how much is carried"});
   return next;
 }
 

@@ -18,6 +18,7 @@
 #include "core/ice/agent.hpp"
 #include "core/ice/tcp_dials.hpp"
 #include "core/path/choose.hpp"
+#include "core/path/rate_watch.hpp"
 #include "core/quic/door.hpp"
 #include "core/quic/session.hpp"
 #include "core/reach/local.hpp"
@@ -162,6 +163,9 @@ class Peer {
   void close_spare_tcp();
   void review(Instant now);
   void use(Instant now, const Carrier& carrier, std::string_view why, bool old_died);
+  void watch_rate(Instant now);
+  void begin_trial(Instant now);
+  void end_trial(Instant now);
   bool can_carry(const Carrier& carrier) const;
   TcpWay* tcp_way(TcpId id);
   PathReport report(const Carrier& carrier, std::string_view why) const;
@@ -184,6 +188,15 @@ class Peer {
   std::optional<Instant> changed_mind_at_;
   std::optional<Instant> review_at_;       ///< round trips change without an event, and a choice may be put off
   std::string_view why_ = "first path";
+
+  // A path that carries too little: another one is tried, and kept if it carries more.
+  struct Trial { Carrier from; double rate; Instant until; };
+  struct Avoided { Carrier carrier; Instant until; };
+  path::RateWatch rate_;
+  std::optional<Trial> trial_;
+  std::optional<Avoided> avoided_;
+  Instant next_trial_{};
+  Duration trial_pause_ = 30s;             ///< doubles with each trial that was in vain
 
   // Candidates, ours and theirs (wire/peer_message.hpp: how they are tried)
   std::vector<wire::Candidate> told_;      ///< what we said last

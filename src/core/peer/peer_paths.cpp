@@ -207,7 +207,8 @@ void Peer::review(Instant now) {
     // The relay carries until its checks say otherwise: the session came up through it.
     bool usable = pair.carrier.is_relay() ? relay_ && !relay_dead_ : pair.usable();
     if (!usable) continue;
-    ways.push_back({pair.carrier, pair.min_rtt(), pair.loss});
+    bool avoid = avoided_ && avoided_->carrier == pair.carrier && now < avoided_->until;
+    ways.push_back({pair.carrier, pair.min_rtt(), pair.loss, avoid});
     udp |= pair.carrier.kind == Carrier::Kind::udp;
     any |= !pair.carrier.is_relay();
   }
@@ -249,6 +250,42 @@ void Peer::use(Instant now, const Carrier& carrier, std::string_view why, bool o
   ice_.set_use(now, current_, busy_);
   if (session_ && (old_died || first)) session_->wake(now);
   if (connected()) events_.push_back(PathChanged{report(carrier, why)});
+}
+
+// ---- paths that answer and carry too little
+
+void Peer::watch_rate(Instant now) {
+  if (!session_ || !current_) return;
+  rate_.note(now, *current_, session_->acknowledged(), session_->backlogged());
+  if (trial_ && now >= trial_->until)
+    end_trial(now);
+  else if (!trial_ && rate_.suspicious() && now >= next_trial_ && !(changed_mind_at_ && now < *changed_mind_at_ + path::dwell))
+    begin_trial(now);
+}
+
+void Peer::begin_trial(Instant now) {
+  next_trial_ = now + trial_pause_;
+  trial_ = Trial{*current_, rate_.rate_of(*current_).value_or(0), now + path::dwell};
+  avoided_ = Avoided{*current_, trial_->until};
+  Carrier before = *current_;
+  review(now);
+  if (*current_ != before) return;
+  trial_.reset();  // there is no other
+  avoided_.reset();
+}
+
+void Peer::end_trial(Instant now) {
+  Trial trial = *std::exchange(trial_, std::nullopt);
+  bool better = rate_.rate_of(*current_).value_or(0) > trial.rate * 1.5;
+  if (better) {
+    avoided_ = Avoided{trial.from, now + 10 * trial_pause_};
+    trial_pause_ = 30s;
+  } else {
+    avoided_.reset();
+    trial_pause_ = std::min<Duration>(trial_pause_ * 2, 10min);
+  }
+  next_trial_ = now + trial_pause_;
+  review(now);
 }
 
 bool Peer::can_carry(const Carrier& carrier) const {

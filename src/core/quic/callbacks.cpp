@@ -62,6 +62,7 @@ struct Callbacks {
 
   static int acked_stream_data(ngtcp2_conn*, int64_t id, uint64_t, uint64_t size, void* user, void* stream_user) {
     Session& s = self(user);
+    s.acknowledged_ += size;
     auto* stream = static_cast<Session::Stream*>(stream_user);
     if (!stream) stream = s.find(id);
     if (!stream || stream->write_ended) return 0;

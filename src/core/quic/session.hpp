@@ -138,6 +138,8 @@ class Session {
   size_t unacknowledged(StreamId id) const;             ///< bytes given to send that the peer has not confirmed
   size_t stream_count() const { return streams_.size(); }
   size_t buffered() const { return buffered_; }
+  uint64_t acknowledged() const { return acknowledged_; }  ///< bytes of streams, all that ever were
+  bool backlogged() const { return !active_.empty(); }     ///< more could be sent if the path took it
   uint64_t bytes_in_flight() const;                     ///< sent and neither acknowledged nor lost
   Duration smoothed_rtt() const;
 
@@ -178,6 +180,7 @@ class Session {
   std::unordered_map<StreamId, std::unique_ptr<Stream>> streams_;
   std::deque<Stream*> active_;   ///< have something to send and may; each takes its turn
   std::deque<Event> events_;
+  uint64_t acknowledged_ = 0;
   size_t buffered_ = 0;          ///< received and not consumed, all streams
   size_t credit_owed_ = 0;       ///< received, but the session window was not extended yet
   std::string close_text_;
