@@ -13,13 +13,14 @@ namespace ginnel::wire {
 
 namespace {
 
-enum Type : uint8_t { type_hello = 1, type_welcome = 2, type_candidates = 3 };
+enum Type : uint8_t { type_hello = 1, type_welcome = 2, type_candidates = 3, type_search_offer = 4, type_search_end = 5 };
 
 uint8_t type_of(const PeerMessage& message) { return static_cast<uint8_t>(message.index() + 1); }
 
 template <uint8_t type, typename T>
 constexpr bool is_type = std::is_same_v<std::variant_alternative_t<type - 1, PeerMessage>, T>;
-static_assert(is_type<type_hello, Hello> && is_type<type_welcome, Welcome> && is_type<type_candidates, Candidates>);
+static_assert(is_type<type_hello, Hello> && is_type<type_welcome, Welcome> && is_type<type_candidates, Candidates> &&
+              is_type<type_search_offer, SearchOffer> && is_type<type_search_end, SearchEnd>);
 
 // RFC 8445 section 5.3: ALPHA / DIGIT / "+" / "/".
 bool is_ice_char(char c) {
@@ -45,6 +46,16 @@ void put(Writer& out, const Hello& m) {
   out.put(m.capability.proof);
 }
 void put(Writer&, const Welcome&) {}
+void put(Writer& out, const NatView& nat) {
+  out.u8(static_cast<uint8_t>(nat.udp));
+  out.u8(static_cast<uint8_t>(nat.tcp));
+  out.u8(nat.udp_blocked);
+  out.u8(static_cast<uint8_t>(nat.udp_ports.kind));
+  out.u16(static_cast<uint16_t>(nat.udp_ports.step));
+  out.u16(nat.udp_ports.rate);
+  out.u16(nat.udp_ports.low);
+  out.u16(nat.udp_ports.high);
+}
 void put(Writer& out, const Candidates& m) {
   assert(m.ufrag.size() >= 4 && m.ufrag.size() <= 32 && m.password.size() >= 22 && m.password.size() <= 64);
   put_text(out, m.ufrag);
@@ -52,9 +63,7 @@ void put(Writer& out, const Candidates& m) {
   out.u32(m.generation);
   out.u32(m.opened);
   out.u8(static_cast<uint8_t>(m.fresh | m.tcp << 1));
-  out.u8(static_cast<uint8_t>(m.nat.udp));
-  out.u8(static_cast<uint8_t>(m.nat.tcp));
-  out.u8(m.nat.udp_blocked);
+  put(out, m.nat);
   size_t count = std::min(m.candidates.size(), candidates_max);
   assert(count == m.candidates.size());
   out.u8(static_cast<uint8_t>(count));
@@ -64,6 +73,21 @@ void put(Writer& out, const Candidates& m) {
     out.u32(m.candidates[i].priority);
     put_address(out, m.candidates[i].address);
   }
+}
+
+void put(Writer& out, const SearchOffer& m) {
+  out.u8(static_cast<uint8_t>(m.kind));
+  out.u64(m.token);
+  put_address(out, m.ip);
+  out.u16(m.low);
+  out.u16(m.high);
+  out.u16(m.step);
+  out.u16(m.sockets);
+}
+void put(Writer& out, const SearchEnd& m) {
+  out.u64(m.token);
+  out.u16(m.probes);
+  out.u8(m.refused);
 }
 
 std::optional<PeerMessage> read_hello(Reader& in) {
@@ -87,8 +111,41 @@ std::optional<Candidate> read_candidate(Reader& in) {
 std::optional<NatView> read_nat(Reader& in) {
   uint8_t udp = in.u8(), tcp = in.u8(), blocked = in.u8();
   uint8_t last = static_cast<uint8_t>(NatMapping::endpoint_dependent);
-  if (udp > last || tcp > last || blocked > 1) return {};
-  return NatView{static_cast<NatMapping>(udp), static_cast<NatMapping>(tcp), blocked == 1};
+  PortPattern ports;
+  uint8_t kind = in.u8();
+  ports.kind = static_cast<PortPattern::Kind>(kind);
+  ports.step = static_cast<int16_t>(in.u16());
+  ports.rate = in.u16();
+  ports.low = in.u16();
+  ports.high = in.u16();
+  if (udp > last || tcp > last || blocked > 1 || kind > static_cast<uint8_t>(PortPattern::Kind::random)) return {};
+  if (ports.low > ports.high) return {};
+  return NatView{static_cast<NatMapping>(udp), static_cast<NatMapping>(tcp), blocked == 1, ports};
+}
+
+std::optional<PeerMessage> read_search_offer(Reader& in) {
+  SearchOffer m;
+  uint8_t kind = in.u8();
+  m.kind = static_cast<SearchKind>(kind);
+  m.token = in.u64();
+  auto ip = read_address(in);
+  m.low = in.u16();
+  m.high = in.u16();
+  m.step = in.u16();
+  m.sockets = in.u16();
+  if (kind < 1 || kind > static_cast<uint8_t>(SearchKind::diagonal) || !ip || m.low > m.high || m.step == 0) return {};
+  m.ip = *ip;
+  return m;
+}
+
+std::optional<PeerMessage> read_search_end(Reader& in) {
+  SearchEnd m;
+  m.token = in.u64();
+  m.probes = in.u16();
+  uint8_t refused = in.u8();
+  m.refused = refused == 1;
+  if (refused > 1) return {};
+  return m;
 }
 
 std::optional<PeerMessage> read_candidates(Reader& in) {
@@ -121,6 +178,10 @@ std::optional<PeerMessage> read_fields(uint8_t type, Reader& in) {
       return read_hello(in);
     case type_candidates:
       return read_candidates(in);
+    case type_search_offer:
+      return read_search_offer(in);
+    case type_search_end:
+      return read_search_end(in);
     default:
       return Welcome{};
   }
@@ -139,7 +200,7 @@ PeerMessageResult next_peer_message(Bytes stream) {
   result.malformed = frame.malformed;
   if (frame.size == 0) return result;
   result.size = frame.size;
-  if (frame.type < type_hello || frame.type > type_candidates) return result;  // a later version's: skipped
+  if (frame.type < type_hello || frame.type > type_search_end) return result;  // a later version's: skipped
   Reader in(frame.fields);
   auto message = read_fields(frame.type, in);
   // Fields left over are malformed too: one encoding for one message.

@@ -42,9 +42,18 @@ struct Welcome {};
 
 /// How the sender's NAT maps (RFC 4787 section 4.1, RFC 5382 section 4.1), as far as the sender knows.
 enum class NatMapping : uint8_t { unknown = 0, none = 1, endpoint_independent = 2, endpoint_dependent = 3 };
+/// Where the external ports of new mappings come from (RFC 4787 section 4.2), told from some that were made.
+struct PortPattern {
+  enum class Kind : uint8_t { unknown, preserving, sequential, block, random } kind{};
+  int16_t step = 0;            ///< sequential: from one mapping to the next
+  uint16_t rate = 0;           ///< sequential: mappings of others a second
+  uint16_t low = 0, high = 0;  ///< block, random: the range; sequential: the last one seen, twice
+  bool operator==(const PortPattern&) const = default;
+};
 struct NatView {
   NatMapping udp{}, tcp{};
   bool udp_blocked = false;  ///< it reaches its server by TCP only
+  PortPattern udp_ports;
   bool operator==(const NatView&) const = default;
 };
 
@@ -65,7 +74,25 @@ struct Candidates {
   std::vector<Candidate> candidates;
 };
 
-using PeerMessage = std::variant<Hello, Welcome, Candidates>;
+/// How the port of a symmetric NAT is found (docs/decisions/011).
+enum class SearchKind : uint8_t { prediction = 1, birthday = 2, diagonal = 3 };
+
+/// The sender's NAT gives each destination another port. It has opened it towards the receiver's address, from `sockets`
+/// sockets, and asks to be looked for at `ip`, among the ports from `low` to `high`, each `step` apart.
+struct SearchOffer {
+  SearchKind kind{};
+  uint64_t token = 0;     ///< in every probe, so that it is recognised
+  Address ip;             ///< port 0
+  uint16_t low = 0, high = 0, step = 1, sockets = 1;
+};
+/// The search is over, found or not, or the receiver of the offer does not take part.
+struct SearchEnd {
+  uint64_t token = 0;
+  uint16_t probes = 0;    ///< that the sender spent
+  bool refused = false;
+};
+
+using PeerMessage = std::variant<Hello, Welcome, Candidates, SearchOffer, SearchEnd>;
 
 std::vector<uint8_t> encode(const PeerMessage& message);
 

@@ -20,6 +20,8 @@ enum Type : uint8_t {
   type_incoming = 5,
   type_route_closed = 6,
   type_notice = 7,
+  type_vouch = 8,
+  type_vouched = 9,
 };
 
 uint8_t type_of(const Signal& signal) { return static_cast<uint8_t>(signal.index() + 1); }
@@ -29,7 +31,8 @@ template <uint8_t type, typename T>
 constexpr bool is_type = std::is_same_v<std::variant_alternative_t<type - 1, Signal>, T>;
 static_assert(is_type<type_register, Register> && is_type<type_registered, Registered> && is_type<type_dial, Dial> &&
               is_type<type_dial_failed, DialFailed> && is_type<type_incoming, Incoming> &&
-              is_type<type_route_closed, RouteClosed> && is_type<type_notice, Notice>);
+              is_type<type_route_closed, RouteClosed> && is_type<type_notice, Notice> &&
+              is_type<type_vouch, Vouch> && is_type<type_vouched, Vouched>);
 
 void put(Writer& out, const Register& m) {
   size_t count = std::min(m.services.size(), services_max);
@@ -58,6 +61,12 @@ void put(Writer& out, const RouteClosed& m) {
 void put(Writer& out, const Notice& m) {
   out.u8(static_cast<uint8_t>(m.code));
   out.put(m.service);
+}
+
+void put(Writer& out, const Vouch& m) { out.u32(m.route); }
+void put(Writer& out, const Vouched& m) {
+  out.u32(m.route);
+  put_address(out, m.observed);
 }
 
 // Each read_* gives nothing if a value may not stand there; too few bytes are seen once, by the caller.
@@ -111,6 +120,21 @@ std::optional<Signal> read_notice(Reader& in) {
   return m;
 }
 
+std::optional<Signal> read_vouch(Reader& in) {
+  Vouch m;
+  if (!read_route(in, m.route)) return {};
+  return m;
+}
+
+std::optional<Signal> read_vouched(Reader& in) {
+  Vouched m;
+  if (!read_route(in, m.route)) return {};
+  auto observed = read_address(in);
+  if (!observed) return {};
+  m.observed = *observed;
+  return m;
+}
+
 std::optional<Signal> read_fields(uint8_t type, Reader& in) {
   switch (type) {
     case type_register:
@@ -125,6 +149,10 @@ std::optional<Signal> read_fields(uint8_t type, Reader& in) {
       return read_introduction<Incoming>(in);
     case type_route_closed:
       return read_route_and_code<RouteClosed>(in);
+    case type_vouch:
+      return read_vouch(in);
+    case type_vouched:
+      return read_vouched(in);
     default:
       return read_notice(in);
   }
@@ -143,7 +171,7 @@ SignalResult next_signal(Bytes stream) {
   result.malformed = frame.malformed;
   if (frame.size == 0) return result;
   result.size = frame.size;
-  if (frame.type < type_register || frame.type > type_notice) return result;  // a later version's: skipped
+  if (frame.type < type_register || frame.type > type_vouched) return result;  // a later version's: skipped
   Reader in(frame.fields);
   auto signal = read_fields(frame.type, in);
   // Fields left over are malformed too: one encoding for one message.

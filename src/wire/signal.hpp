@@ -45,8 +45,12 @@ struct Incoming { RouteNumber route = 0; PublicKey peer; ServiceId service{}; Se
 struct RouteClosed { RouteNumber route = 0; SignalCode code{}; };
 /// Server: a word about a service or this session (replaced, refused, closing).
 struct Notice { SignalCode code{}; ServiceId service{}; };
+/// Agent: tell the other end of this route the address my packets come from. It looks there only if both say so.
+struct Vouch { RouteNumber route = 0; };
+/// Server: from this address come the packets of the other end of that route.
+struct Vouched { RouteNumber route = 0; Address observed; };
 
-using Signal = std::variant<Register, Registered, Dial, DialFailed, Incoming, RouteClosed, Notice>;
+using Signal = std::variant<Register, Registered, Dial, DialFailed, Incoming, RouteClosed, Notice, Vouch, Vouched>;
 
 /// With its length in front; at most signal_size_max bytes.
 std::vector<uint8_t> encode(const Signal& signal);

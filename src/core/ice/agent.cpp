@@ -163,6 +163,14 @@ void Agent::add_tcp(Instant now, const Carrier& carrier, wire::CandidateType typ
   if (Pair* pair = add(now, carrier, type, 0); pair && started()) begin_checking(now, *pair);
 }
 
+void Agent::meet(Instant now, const Carrier& carrier) {
+  if (!started() || !(carrier.remote.is_probeable() || (allow_loopback_ && carrier.remote.is_loopback()))) return;
+  Pair* pair = add(now, carrier, wire::CandidateType::peer_reflexive, 0);
+  if (!pair || pair->state == Pair::State::alive) return;
+  if (pair->state != Pair::State::checking) begin_checking(now, *pair);
+  pair->triggered = true;
+}
+
 void Agent::remove(const Carrier& carrier) {
   if (const Pair* pair = find(carrier)) erase(pair);
 }

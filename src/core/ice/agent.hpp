@@ -57,6 +57,8 @@ class Agent {
   void release(Instant now);
   /// A TCP connection with the peer, or with somebody who says so: it is checked like any pair.
   void add_tcp(Instant now, const Carrier& carrier, wire::CandidateType type);
+  /// The peer was met there by other means than a check: check that way at once.
+  void meet(Instant now, const Carrier& carrier);
   /// The connection ended, or the socket is closed.
   void remove(const Carrier& carrier);
   void remove_socket(SocketId socket);

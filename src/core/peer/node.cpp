@@ -25,7 +25,7 @@ Overloaded(F...) -> Overloaded<F...>;
 
 Node::Node(NodeConfig config, const crypto::Identity& self, Rng& rng)
     : config_(std::move(config)), self_(self), rng_(rng), door_(self), link_(config_.server, self, tcp_ids_, rng),
-      local_(tcp_ids_, rng), next_route_(static_cast<wire::RouteNumber>(rng.below(wire::route_number_max / 2)) * 2) {
+      local_(tcp_ids_, socket_ids_, rng), next_route_(static_cast<wire::RouteNumber>(rng.below(wire::route_number_max / 2)) * 2) {
   local_.set_udp_ports(config_.udp4_port, config_.udp6_port);
 }
 
@@ -61,6 +61,7 @@ void Node::handle(Instant now, Input& input) {
   for (PeerId id : received_)
     if (auto at = peers_.find(id); at != peers_.end()) process(now, id, at->second);
   received_.clear();
+  look_at_search(now);
   drain_link(now);
 }
 
@@ -113,6 +114,7 @@ void Node::handle_stun(Instant now, const Carrier& from, MutableBytes packet) {
     ++malformed_;
     return;
   }
+  if (message->cls == wire::StunClass::indication) return handle_probe(now, from, *message);
   if (message->cls != wire::StunClass::request) return handle_stun_answer(now, from, packet, *message);
   if (!message->username) return;
   std::string_view ufrag = message->username->substr(0, message->username->find(':'));
@@ -125,6 +127,9 @@ void Node::handle_stun(Instant now, const Carrier& from, MutableBytes packet) {
 
 void Node::handle_stun_answer(Instant now, const Carrier& from, MutableBytes packet, const wire::StunMessage& message) {
   if (local_.reflexive.is_server(from.remote)) {
+    if (local_.ports.owns(from.local)) return local_.ports.handle_response(now, from.local, from.remote, message);
+    if (search_ && search_->hard && search_->hard->owns(from.local))
+      return search_->hard->handle_response(now, from.local, from.remote, message);
     reflexive_changed(now, from.remote.v6, local_.reflexive.handle_response(now, from.local, from.remote, message));
     if (from.local == 0) link_.prefer_udp(now);  // it answers on UDP: if we are on TCP, we need not stay there
     return;
@@ -157,6 +162,8 @@ void Node::handle_timeout(Instant now) {
   auto changes = local_.reflexive.handle_timeout(now);
   for (bool v6 : {false, true}) reflexive_changed(now, v6, changes[v6]);
   local_.tcp.handle_timeout(now);
+  if (local_.ports.handle_timeout(now)) local_changed(now);
+  if (search_ && search_->hard) search_->hard->handle_timeout(now);
   look_at_wishes(now);
   sweep_strangers(now);
   while (auto id = redials_.take_due(now))
@@ -167,6 +174,7 @@ void Node::handle_timeout(Instant now) {
     at->second.peer->handle_timeout(now);
     process(now, at->first, at->second);
   }
+  look_at_search(now);
 }
 
 // ---- commands
@@ -228,6 +236,7 @@ std::optional<Action> Node::poll_action(Instant now, MutableBytes room) {
     actions_.pop_front();
     return action;
   }
+  if (auto action = poll_search(now, room)) return action;
   if (!strays_.empty()) {
     Stray stray = std::move(strays_.back());
     strays_.pop_back();
@@ -272,6 +281,7 @@ std::optional<NodeEvent> Node::poll_event() {
 
 std::optional<Deadline> Node::next_deadline() const {
   std::optional<Deadline> next = earlier(link_.next_deadline(), local_.next_deadline());
+  next = earlier(next, search_deadline());
   for (auto& [id, wish] : wishes_) next = earlier(next, Deadline{wish.until, "node: go on with what there is"});
   for (auto& [id, stranger] : strangers_) next = earlier(next, Deadline{stranger.until, "node: a stranger's time is up"});
   if (auto when = timers_.next()) next = earlier(next, Deadline{*when, "a peer"});

@@ -10,9 +10,13 @@
 #include <vector>
 
 #include "base/machine.hpp"
+#include "base/socket_ids.hpp"
 #include "base/timer_set.hpp"
 #include "core/peer/peer.hpp"
 #include "core/rendezvous/server_link.hpp"
+#include "core/reach/budget.hpp"
+#include "core/reach/easy_side.hpp"
+#include "core/reach/hard_side.hpp"
 #include "core/reach/local.hpp"
 #include "wire/server_url.hpp"
 #include "wire/ticket.hpp"
@@ -29,6 +33,7 @@ struct NodeConfig {
   uint16_t tcp_port = 0;                  ///< to listen on from the start; 0: only while TCP is tried, on any
   bool listen_tcp = false;                ///< from the start, for forwards and mappings
   bool relay_only = false;
+  bool search = true;                     ///< for the ports of symmetric NATs, by many packets (reach/budget.hpp)
   size_t peers_max = 1'000;               ///< accepted ones
 };
 
@@ -40,8 +45,10 @@ struct Replaced { wire::ServiceId service; };                 ///< somebody with
 struct PeerArrived { PeerId peer; PublicKey key; };           ///< a dialler was introduced; nothing is proven yet
 struct DialRefused { PeerId peer; wire::SignalCode code; };   ///< it goes on dialling
 struct FromPeer { PeerId peer; PeerEvent event; };
+/// A search for a symmetric NAT's port is over; what was spent on our side.
+struct Searched { PeerId peer; wire::SearchKind kind; bool ours; size_t sockets, probes; bool found; };
 struct PeerGone { PeerId peer; };                             ///< after PeerClosed: the id is no longer valid
-using NodeEvent = std::variant<ServerUp, Registered, ServerDown, ServerFailed, Replaced, PeerArrived, DialRefused, FromPeer, PeerGone>;
+using NodeEvent = std::variant<ServerUp, Registered, ServerDown, ServerFailed, Replaced, PeerArrived, DialRefused, FromPeer, Searched, PeerGone>;
 
 class Node {
  public:
@@ -81,6 +88,8 @@ class Node {
     wire::SessionId session{};
     std::optional<wire::RouteNumber> route;
     Duration backoff{};
+    std::optional<Address> vouched;  ///< where the server sees it, if the peer wished us to know
+    std::optional<std::pair<wire::SearchOffer, Instant>> offer;  ///< waits for that, until then
     bool dirty = false;
     bool closing = false;   ///< on our side's wish: it goes as soon as its last word is written
   };
@@ -92,6 +101,14 @@ class Node {
   };
   struct PeerTcp { PeerId peer; Address remote; };
   struct Stranger { Address from; Instant until; };
+  struct Search {
+    PeerId peer = 0;
+    uint64_t token = 0;
+    std::optional<reach::HardSide> hard;  ///< one of the two
+    std::optional<reach::EasySide> easy;
+    size_t probes = 0;                    ///< the other side's
+    bool found = false;
+  };
   static constexpr Duration wish_patience = 1500ms;
   static constexpr Duration stranger_patience = 5s;
   static constexpr size_t strangers_max = 64;
@@ -129,6 +146,14 @@ class Node {
   void touch(PeerId id, Entry& entry);
   void received(PeerId id);
   void forget(PeerId id);
+  void begin_search(Instant now, PeerId id, Entry& entry, wire::SearchKind kind);
+  void consider_offers(Instant now);
+  void handle_probe(Instant now, const Carrier& from, const wire::StunMessage& message);
+  void look_at_search(Instant now);
+  void handle_search_end(Instant now, PeerId id, const wire::SearchEnd& end);
+  void end_search(Instant now, Entry* entry);
+  std::optional<Action> poll_search(Instant now, MutableBytes room);
+  std::optional<Deadline> search_deadline() const;
   void sweep_strangers(Instant now);
   void close_sockets_of(PeerId id);
   PeerId new_id();
@@ -141,6 +166,7 @@ class Node {
   Rng& rng_;
   quic::Door door_;
   TcpIds tcp_ids_;
+  SocketIds socket_ids_;
   rendezvous::ServerLink link_;
   reach::Local local_;
   std::map<PeerId, Entry> peers_;
@@ -148,7 +174,8 @@ class Node {
   std::map<PeerId, Wish> wishes_;
   std::map<TcpId, PeerTcp> tcp_;           ///< connections with peers, dialled or adopted
   std::map<TcpId, Stranger> strangers_;    ///< accepted, and not yet known to be a peer's
-  SocketId last_socket_ = 0;
+  reach::Budget budget_;
+  std::optional<Search> search_;           ///< one at a time
   wire::RouteNumber next_route_;           ///< even: odd ones are the server's to choose
   TimerSet<PeerId> timers_;                ///< of the peers
   TimerSet<PeerId> redials_;

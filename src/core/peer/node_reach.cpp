@@ -9,6 +9,12 @@
 
 namespace ginnel::peer {
 
+namespace {
+
+constexpr Duration offer_patience = 2s;  // of a search: the server's word may come after the peer's
+
+}  // namespace
+
 // ---- TCP
 
 void Node::handle_tcp_connected(Instant now, const TcpConnected& in) {
@@ -118,19 +124,24 @@ void Node::sweep_strangers(Instant now) {
 // ---- what peers need for a round
 
 void Node::serve_wish(Instant now, PeerId id, Entry& entry) {
+  if (auto kind = entry.peer->poll_search_wish()) begin_search(now, id, entry, *kind);
+  if (auto offer = entry.peer->poll_offer()) entry.offer = {*offer, now + offer_patience};
+  if (auto end = entry.peer->poll_search_end()) handle_search_end(now, id, *end);
   auto means = entry.peer->poll_wish();
   if (!means) return;
   Wish& wish = wishes_[id];
   if (wish.socket != 0) actions_.push_back(CloseUdp{wish.socket, false});  // of a round that was overtaken
   wish = {*means, 0, now + wish_patience};
   if (means->fresh_socket && local_.has_udp(false)) {
-    wish.socket = ++last_socket_;
+    wish.socket = socket_ids_.next();
     actions_.push_back(OpenUdp{wish.socket, false});
   }
   if (means->tcp) local_.ask_tcp(now);
 }
 
 void Node::handle_opened(Instant now, const UdpOpened& in) {
+  if (local_.ports.owns(in.id)) return local_.ports.handle_opened(now, in);
+  if (search_ && search_->hard && search_->hard->owns(in.id)) return search_->hard->handle_opened(now, in);
   if (in.local.port != 0) return local_.reflexive.learn(now, in.id);
   for (auto& [id, wish] : wishes_)
     if (wish.socket == in.id) wish.socket = 0;
@@ -183,6 +194,7 @@ void Node::close_sockets_of(PeerId id) {
 void Node::reflexive_changed(Instant now, bool v6, const reach::Reflexive::Change& change) {
   if (change.address && link_.up()) link_.send(wire::Register{config_.services});  // so that the server follows us
   if (change.address || change.answered) local_changed(now);
+  local_.look_at_ports(now);
   bool links_own = link_.up() ? link_.carrier()->server.v6 == v6 : true;
   if (!links_own) return;
   if (change.silent) server_silent_ = true;

@@ -76,6 +76,10 @@ void Node::handle_signal(Instant now, const wire::Signal& signal) {
                  [&](const wire::Notice& m) {
                    if (m.code == wire::SignalCode::replaced) events_.push_back(Replaced{m.service});
                  },
+                 [&](const wire::Vouched& m) {
+                   PeerId id;
+                   if (Entry* entry = by_route(m.route, &id)) entry->vouched = m.observed;
+                 },
                  [](const auto&) {},  // what only agents say
              },
              signal);

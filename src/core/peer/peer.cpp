@@ -100,6 +100,7 @@ void Peer::handle_timeout(Instant now) {
     wish_ = means_ = *means;
     leading_ = true;
   }
+  if (search_at_ && *search_at_ <= now) search_is_due(now);
   if (busy_) watch_rate(now);
   if (review_at_ && *review_at_ <= now) review(now);
   if (busy_ && now - last_traffic_ >= busy_time) {
@@ -206,6 +207,7 @@ std::optional<Deadline> Peer::next_deadline() const {
   next = earlier(next, plan_.next_deadline());
   if (session_) next = earlier(next, session_->next_deadline());
   if (hello_by_) next = earlier(next, Deadline{*hello_by_, "peer: hello due"});
+  if (search_at_) next = earlier(next, Deadline{*search_at_, "peer: search for a port"});
   if (review_at_) next = earlier(next, Deadline{*review_at_, "peer: compare the paths"});
   if (busy_) next = earlier(next, Deadline{last_traffic_ + busy_time, "peer: traffic ceased"});
   if (busy_ && session_ && session_->backlogged())
@@ -279,6 +281,10 @@ void Peer::handle_message(Instant now, const wire::PeerMessage& message) {
     if (remote_) consider(now);
   } else if (auto* candidates = std::get_if<wire::Candidates>(&message)) {
     handle_candidates(now, *candidates);
+  } else if (auto* offer = std::get_if<wire::SearchOffer>(&message)) {
+    if (admitted_) heard_offer_ = *offer;
+  } else if (auto* end = std::get_if<wire::SearchEnd>(&message)) {
+    heard_end_ = *end;
   }
 }
 

@@ -118,15 +118,42 @@ class Peer {
   void refuse(quic::Code code, std::string text);
   void close(quic::Code code, std::string text);
 
+  // Searches for the port of a symmetric NAT: the node conducts them, this peer talks with the other.
+  /// The peer was met on that carrier.
+  void meet(Instant now, const Carrier& carrier);
+  void say_search(const wire::SearchOffer& offer);
+  void say_search_end(const wire::SearchEnd& end);
+  /// We look for the other side, as it offered.
+  void search_begins(const wire::SearchOffer& offer) { searched_ip_ = offer.ip, search_kind_ = offer.kind; }
+  /// Of one that we began: what it cost.
+  void search_ended(Instant now, size_t sockets, size_t probes);
+  /// This socket of a search is the peer's own now.
+  void keep_socket(SocketId socket, wire::SearchKind kind);
+
   // ---- polls
   /// Packets for one carrier, relay and TCP frame headers included, or what else is to be done for this peer.
   std::optional<Action> poll_action(Instant now, MutableBytes room);
   /// Means that the node must get for the next round; answered by provide().
   std::optional<reach::Means> poll_wish();
+  /// A search that we should begin, an offer of the other side, and its end.
+  std::optional<wire::SearchKind> poll_search_wish() { return std::exchange(search_wish_, std::nullopt); }
+  std::optional<wire::SearchOffer> poll_offer() { return std::exchange(heard_offer_, std::nullopt); }
+  std::optional<wire::SearchEnd> poll_search_end() { return std::exchange(heard_end_, std::nullopt); }
   std::optional<PeerEvent> poll_event();
   std::optional<Deadline> next_deadline() const;
 
   // ---- getters
+  /// The other side's outside address, to open our NAT towards.
+  std::optional<Address> search_target() const;
+  bool direct_by_udp() const;
+  /// A socket among those on which the peer answers.
+  template <typename Among>
+  std::optional<SocketId> found_on(Among among) const {
+    for (const ice::Pair& pair : ice_.pairs())
+      if (pair.carrier.kind == Carrier::Kind::udp && pair.state == ice::Pair::State::alive && among(pair.carrier.local))
+        return pair.carrier.local;
+    return {};
+  }
   quic::Session* session() { return session_.get(); }   ///< none before the dialler's first packet
   const ice::Agent& ice() const { return ice_; }
   const ice::TcpDials& dials() const { return dials_; }
@@ -158,6 +185,9 @@ class Peer {
   void send_candidates();
   void handle_candidates(Instant now, const wire::Candidates& message);
   void consider(Instant now);
+  void plan_search(Instant now);
+  void search_is_due(Instant now);
+  std::string_view technique_of(const Carrier& carrier, const ice::Pair* pair) const;
   void try_candidates(Instant now, bool open_first);
   void drain_ice(Instant now);
   void close_spare_tcp();
@@ -197,6 +227,15 @@ class Peer {
   std::optional<Avoided> avoided_;
   Instant next_trial_{};
   Duration trial_pause_ = 30s;             ///< doubles with each trial that was in vain
+
+  // Searches
+  std::optional<Instant> search_at_;       ///< unless a direct path is there by then
+  int searches_ = 0;                       ///< that we began
+  std::optional<wire::SearchKind> search_wish_, search_kind_;
+  std::optional<wire::SearchOffer> heard_offer_;
+  std::optional<wire::SearchEnd> heard_end_;
+  std::optional<Address> searched_ip_;     ///< we looked for the peer there
+  std::vector<SocketId> found_sockets_;    ///< the peer found us there
 
   // Candidates, ours and theirs (wire/peer_message.hpp: how they are tried)
   std::vector<wire::Candidate> told_;      ///< what we said last

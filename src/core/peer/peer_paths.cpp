@@ -71,6 +71,7 @@ void Peer::local_changed(Instant now) {
   if (generation_ == 0 || waiting_) return;  // provide() will tell
   bool anew = lasting(context_.local.candidates()) != lasting(told_);
   if (!anew && context_.local.nat() == told_nat_) return;
+  plan_search(now);
   if (anew) {
     ++generation_;
     opened_ = 0;  // our NAT may be another one
@@ -142,6 +143,7 @@ void Peer::handle_candidates(Instant now, const wire::Candidates& message) {
 }
 
 void Peer::consider(Instant now) {
+  plan_search(now);
   bool news = remote_->generation != heard_generation_;
   bool expected = remote_->opened == generation_ && generation_ != 0;  // their NAT is open for us
   bool first = heard_generation_ == 0;
@@ -318,12 +320,21 @@ PathReport Peer::report(const Carrier& carrier, std::string_view why) const {
   }
   r.transport = carrier.is_tcp() ? "tcp" : "udp";
   r.remote = carrier.remote;
+  r.technique = technique_of(carrier, pair);
+  return r;
+}
+
+std::string_view Peer::technique_of(const Carrier& carrier, const ice::Pair* pair) const {
   static const std::vector<wire::Candidate> none;
+  bool met = pair && pair->remote_type == wire::CandidateType::peer_reflexive;
+  bool theirs = met && searched_ip_ && searched_ip_->same_ip(carrier.remote);
+  bool ours = std::find(found_sockets_.begin(), found_sockets_.end(), carrier.local) != found_sockets_.end();
+  if (carrier.kind == Carrier::Kind::udp && search_kind_ && (theirs || ours))
+    return *search_kind_ == wire::SearchKind::birthday ? "birthday" : "prediction";
   reach::DirectPath path{dialler(), carrier.is_tcp(), carrier.remote, pair ? pair->remote_type : wire::CandidateType{},
                          pair ? pair->mapped : std::nullopt};
-  r.technique = reach::technique(path, {context_.local.interfaces(), told_, remote_ ? remote_->candidates : none,
-                                        context_.local.reflexive.main(false)});
-  return r;
+  return reach::technique(path, {context_.local.interfaces(), told_, remote_ ? remote_->candidates : none,
+                                 context_.local.reflexive.main(false)});
 }
 
 }  // namespace ginnel::peer

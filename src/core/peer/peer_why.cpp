@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "core/peer/peer.hpp"
+#include "core/reach/search_choice.hpp"
 #include "core/reach/technique.hpp"
 
 namespace ginnel::peer {
@@ -52,7 +53,7 @@ std::vector<TechniqueReport> Peer::explain() const {
     return at == groups.end() ? groups.emplace_back(Group{name}) : *at;
   };
   for (std::string_view name : {"relay", "lan", "ipv6", "public", "reversal", "port-forward", "port-mapping", "hairpin",
-                                "udp-punch", "tcp-punch"})
+                                "udp-punch", "prediction", "birthday", "tcp-punch"})
     group(name);
 
   for (const ice::Pair& pair : ice_.pairs()) {
@@ -105,6 +106,14 @@ TechniqueReport Peer::not_tried(std::string_view name, const std::vector<wire::C
     if (own.udp_blocked) return no("this network passes no UDP");
     if (remote.udp_blocked) return no("the other side's network passes no UDP");
     return no("an address of one side is not known from outside");
+  }
+  if (name == "prediction" || name == "birthday") {
+    auto choice = reach::choose_search(own, remote, dialler());
+    bool this_one = choice.kind && (*choice.kind == wire::SearchKind::birthday) == (name == "birthday");
+    if (!choice.kind) return no(std::string(choice.why));
+    if (!this_one) return no(name == "birthday" ? "the symmetric NAT's ports can be predicted" : "the symmetric NAT's ports follow no sequence");
+    if (searches_ > 0 && !search_at_ && !direct_by_udp()) return {name, "failed", std::to_string(searches_) + " searches found nothing"};
+    return no(direct_by_udp() ? "UDP came first" : choice.ours ? "waits for its turn" : "the other side begins it");
   }
   if (name == "tcp-punch") {
     if (dials_.targets().empty()) return no("UDP came first");

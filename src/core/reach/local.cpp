@@ -32,11 +32,18 @@ void Local::ask_tcp(Instant now) {
 std::optional<Action> Local::poll_action(Instant now, MutableBytes room) {
   if (auto request = reflexive.poll_request(now, room))
     return Transmit{request->to, 0, request->bytes, request->bytes.size(), request->socket};
+  if (auto action = ports.poll_action(now, room)) return action;
   return tcp.poll_action(now, room);
 }
 
+void Local::look_at_ports(Instant now) {
+  if (reflexive.mapping(false) != wire::NatMapping::endpoint_dependent || looked_at_ == reflexive.main(false)) return;
+  looked_at_ = reflexive.main(false);
+  ports.start(now, reflexive.server(false), reflexive.second_port(false));
+}
+
 std::vector<wire::Candidate> Local::candidates(SocketId fresh) const {
-  std::vector<wire::Candidate> out = host_candidates(interfaces_, ports(), server_is_here(), hosts_max);
+  std::vector<wire::Candidate> out = host_candidates(interfaces_, own_ports(), server_is_here(), hosts_max);
   auto add = [&](CandidateType type, Transport transport, const Address& address) {
     auto same = [&](const wire::Candidate& c) { return c.address == address && c.transport == transport; };
     if (out.size() < wire::candidates_max && std::none_of(out.begin(), out.end(), same))
@@ -57,13 +64,14 @@ wire::NatView Local::nat() const {
   view.udp_blocked = udp_blocked_;
   const auto& udp = reflexive.main(false);
   if (udp) view.udp = is_ours(interfaces_, *udp) ? wire::NatMapping::none : reflexive.mapping(false);
+  if (view.udp == wire::NatMapping::endpoint_dependent && looked_at_ == udp) view.udp_ports = ports.pattern();
   if (tcp.mapped() && is_ours(interfaces_, *tcp.mapped())) view.tcp = wire::NatMapping::none;
   return view;
 }
 
 bool Local::server_is_here() const { return server_[0].is_loopback() || server_[1].is_loopback(); }
 
-Ports Local::ports() const {
+Ports Local::own_ports() const {
   Ports p;
   for (bool v6 : {false, true}) {
     p.udp[v6] = udp_port_[v6];

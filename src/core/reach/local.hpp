@@ -7,6 +7,7 @@
 
 #include "base/action.hpp"
 #include "core/reach/host.hpp"
+#include "core/reach/port_probe.hpp"
 #include "core/reach/reflexive.hpp"
 #include "core/reach/tcp_reflexive.hpp"
 
@@ -25,7 +26,7 @@ class Local {
   static constexpr size_t hosts_max = 10;     ///< of each transport: virtual bridges must not crowd out the rest
   static constexpr size_t arranged_max = 6;
 
-  Local(TcpIds& ids, Rng& rng) : reflexive(rng), tcp(ids, rng) {}
+  Local(TcpIds& tcp_ids, SocketIds& socket_ids, Rng& rng) : reflexive(rng), tcp(tcp_ids, rng), ports(socket_ids, rng) {}
 
   void set_interfaces(std::vector<Address> interfaces) { interfaces_ = std::move(interfaces); }
   void set_udp_ports(uint16_t v4, uint16_t v6) { udp_port_[0] = v4, udp_port_[1] = v6; }
@@ -35,9 +36,13 @@ class Local {
   void set_udp_blocked(bool blocked) { udp_blocked_ = blocked; }
   /// Wants a TCP port that listens, and to know how it looks from outside.
   void ask_tcp(Instant now);
+  /// Behind a symmetric NAT: which ports does it give? Once for each mapping that it was found by.
+  void look_at_ports(Instant now);
 
   std::optional<Action> poll_action(Instant now, MutableBytes room);
-  std::optional<Deadline> next_deadline() const { return earlier(reflexive.next_deadline(), tcp.next_deadline()); }
+  std::optional<Deadline> next_deadline() const {
+    return earlier(reflexive.next_deadline(), earlier(tcp.next_deadline(), ports.next_deadline()));
+  }
 
   /// As they are now; with a fresh socket its reflexive address stands in the place of the main one's.
   std::vector<wire::Candidate> candidates(SocketId fresh = 0) const;
@@ -48,15 +53,17 @@ class Local {
 
   Reflexive reflexive;
   TcpReflexive tcp;
+  PortProbe ports;
 
  private:
-  Ports ports() const;
+  Ports own_ports() const;
 
   std::vector<Address> interfaces_;
   std::vector<Arranged> arranged_;
   uint16_t udp_port_[2] = {};
   std::array<Address, 2> server_;
   bool udp_blocked_ = false;
+  std::optional<Address> looked_at_;  ///< our reflexive address when the ports were looked at
 };
 
 }  // namespace ginnel::reach

@@ -50,6 +50,9 @@ class Reflexive {
   /// RFC 4787 section 4.1, of the main socket; `none` is for the caller to find out, who knows the interfaces.
   wire::NatMapping mapping(bool v6) const;
   bool is_server(const Address& from) const;
+  const Address& server(bool v6) const { return family_[v6].server; }
+  /// The server's second port; port 0: it has none, or we do not know yet.
+  Address second_port(bool v6) const { return second_port(family_[v6]); }
 
  private:
   struct Family {

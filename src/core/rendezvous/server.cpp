@@ -392,6 +392,10 @@ void Server::handle_signal(Agent& agent, const wire::Signal& signal) {
                  [&](const wire::Register& m) { handle_register(agent, m); },
                  [&](const wire::Dial& m) { handle_dial(agent, m); },
                  [&](const wire::RouteClosed& m) { close_route(agent, m.route, m.code); },
+                 [&](const wire::Vouch& m) {
+                   auto at = agent.routes.find(m.route);
+                   if (at != agent.routes.end()) tell(*at->second.to, wire::Vouched{at->second.number, agent.address});
+                 },
                  [](const auto&) {},  // what only a server says
              },
              signal);

@@ -1,0 +1,147 @@
+// The node and its searches for the ports of symmetric NATs: one at a time, within the budget, agreed to by both peers,
+// and only at an address that the server sees the peer come from.
+#include <algorithm>
+#include <utility>
+
+#include "core/peer/node.hpp"
+#include "core/reach/search_choice.hpp"
+
+namespace ginnel::peer {
+
+namespace {
+
+bool is_cheap(wire::SearchKind kind) { return kind != wire::SearchKind::birthday; }
+
+}  // namespace
+
+// ---- our NAT is the symmetric one
+
+void Node::begin_search(Instant now, PeerId id, Entry& entry, wire::SearchKind kind) {
+  const auto& easy = entry.peer->search_target();
+  if (!config_.search || !easy || !entry.route || !budget_.may_begin(now, entry.key, is_cheap(kind)))
+    return entry.peer->search_ended(now, 0, 0);
+  wire::NatView nat = local_.nat();
+  reach::HardSide::Config c;
+  c.kind = kind;
+  c.token = rng_.u64();
+  c.easy = *easy;
+  c.server = local_.reflexive.server(false);
+  c.second = local_.reflexive.second_port(false);
+  c.ports = nat.udp_ports;
+  c.sockets = kind == wire::SearchKind::birthday ? reach::birthday_sockets(nat.udp_ports) : 1;
+  c.first_socket = socket_ids_.next(static_cast<SocketId>(c.sockets));
+  budget_.begin(now, entry.key, is_cheap(kind));
+  link_.send(wire::Vouch{*entry.route});
+  search_.emplace();
+  search_->peer = id;
+  search_->token = c.token;
+  search_->hard.emplace(now, std::move(c), rng_);
+}
+
+// ---- the other side's is
+
+void Node::consider_offers(Instant now) {
+  for (auto& [id, entry] : peers_) {
+    if (!entry.offer) continue;
+    const wire::SearchOffer& offer = entry.offer->first;
+    bool vouched = entry.vouched && entry.vouched->same_ip(offer.ip);
+    bool waits = !entry.vouched && now < entry.offer->second;
+    if (waits) continue;
+    bool willing = config_.search && vouched && reach::may_be_searched(offer.ip) &&
+                   budget_.may_begin(now, entry.key, is_cheap(offer.kind)) && offer.sockets <= reach::Budget::sockets_max;
+    entry.vouched.reset();  // a word for one search
+    if (willing) {
+      budget_.begin(now, entry.key, is_cheap(offer.kind));
+      search_.emplace();
+      search_->peer = id;
+      search_->token = offer.token;
+      search_->easy.emplace(now, offer, rng_);
+      entry.peer->search_begins(offer);
+    } else {
+      entry.peer->say_search_end({offer.token, 0, true});
+    }
+    entry.offer.reset();
+    touch(id, entry);
+  }
+}
+
+// ---- both
+
+void Node::handle_probe(Instant now, const Carrier& from, const wire::StunMessage& message) {
+  if (!search_ || !search_->hard || reach::probe_token(message) != search_->token) return;
+  auto at = peers_.find(search_->peer);
+  if (at == peers_.end() || !search_->hard->owns(from.local)) return;
+  at->second.peer->meet(now, from);
+  received(at->first);
+}
+
+/// What came of the search, after each input and each timeout.
+void Node::look_at_search(Instant now) {
+  consider_offers(now);
+  if (!search_) return;
+  auto at = peers_.find(search_->peer);
+  if (at == peers_.end()) return end_search(now, nullptr);
+  Entry& entry = at->second;
+  if (search_->hard) {
+    reach::HardSide& hard = *search_->hard;
+    if (auto offer = hard.poll_offer()) {
+      if (const auto& own = local_.reflexive.main(false); offer->ip.is_unspecified() && own) offer->ip = own->with_port(0);
+      entry.peer->say_search(*offer);
+      touch(at->first, entry);
+    }
+    if (auto socket = entry.peer->found_on([&](SocketId s) { return hard.owns(s); })) {
+      hard.found(now, *socket);
+      entry.peer->keep_socket(*socket, hard.kind());
+      search_->found = true;
+    }
+    if (hard.over()) end_search(now, &entry);
+  } else if (search_->easy->over(now) || entry.peer->direct_by_udp()) {
+    search_->found = entry.peer->direct_by_udp();
+    end_search(now, &entry);
+  }
+}
+
+void Node::handle_search_end(Instant now, PeerId id, const wire::SearchEnd& end) {
+  if (!search_ || search_->peer != id || search_->token != end.token) return;
+  search_->probes = end.probes;
+  // The last probe may have been the right one: what it begins is under way, and stops the search by itself.
+  if (search_->hard && (end.refused || search_->found)) search_->hard->stop();
+  look_at_search(now);
+}
+
+void Node::end_search(Instant now, Entry* entry) {
+  Search search = std::move(*search_);
+  search_.reset();
+  budget_.end(now);
+  size_t probes = search.easy ? search.easy->probes() : search.probes, sockets = search.hard ? search.hard->sockets() : 0;
+  if (search.hard) {
+    search.hard->stop();
+    std::array<uint8_t, 64> room;
+    while (auto action = search.hard->poll_action(now, room)) actions_.push_back(std::move(*action));
+  }
+  wire::SearchKind kind = search.hard ? search.hard->kind() : search.easy->offer().kind;
+  events_.push_back(Searched{search.peer, kind, search.hard.has_value(), sockets, probes, search.found});
+  if (!entry) return;
+  entry->peer->say_search_end({search.token, static_cast<uint16_t>(std::min<size_t>(probes, 65535)), false});
+  entry->peer->search_ended(now, sockets, probes);
+  touch(search.peer, *entry);
+}
+
+std::optional<Action> Node::poll_search(Instant now, MutableBytes room) {
+  if (!search_) return {};
+  if (search_->hard) return search_->hard->poll_action(now, room);
+  auto to = search_->easy->poll_probe(now);
+  if (!to) return {};
+  Bytes probe = reach::make_probe(search_->token, rng_, room);
+  return Transmit{*to, 0, probe, probe.size()};
+}
+
+std::optional<Deadline> Node::search_deadline() const {
+  std::optional<Deadline> next;
+  if (search_) next = search_->hard ? search_->hard->next_deadline() : search_->easy->next_deadline();
+  for (const auto& [id, entry] : peers_)
+    if (entry.offer) next = earlier(next, Deadline{entry.offer->second, "search: the server does not vouch"});
+  return next;
+}
+
+}  // namespace ginnel::peer

@@ -1,0 +1,158 @@
+#include "core/reach/hard_side.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ginnel::reach {
+
+HardSide::HardSide(Instant now, Config config, Rng& rng)
+    : config_(std::move(config)), rng_(rng), ends_(now + patience), before_(rng), after_(rng) {
+  for (size_t i = 0; i < config_.sockets; ++i) {
+    SocketId id = config_.first_socket + static_cast<SocketId>(i);
+    sockets_.push_back({id});
+    actions_.push_back(OpenUdp{id, false});
+  }
+}
+
+// ---- inputs
+
+void HardSide::handle_opened(Instant now, const UdpOpened& in) {
+  if (!owns(in.id) || over_) return;
+  Socket& socket = sockets_[in.id - config_.first_socket];
+  socket.answered = true;
+  socket.open = in.local.port != 0;
+  socket.local = in.local.port;
+  if (sandwiched() && socket.open && in.id == config_.first_socket) {
+    before_.start(now);
+    if (config_.second.port != 0) after_.start(now);
+    offer_at_ = now + 400ms;
+  }
+  if (!next_batch_) next_batch_ = now;
+}
+
+void HardSide::handle_response(Instant now, SocketId socket, const Address& from, const wire::StunMessage& message) {
+  if (socket != config_.first_socket) return;
+  if (from == config_.server) before_.handle_response(now, message);
+  if (from == config_.second) after_.handle_response(now, message);
+  consider_offer(now);
+}
+
+void HardSide::handle_timeout(Instant now) {
+  before_.handle_timeout(now);
+  after_.handle_timeout(now);
+  consider_offer(now);
+  if (now >= ends_) stop();
+}
+
+void HardSide::found(Instant, SocketId found) {
+  for (Socket& socket : sockets_)
+    if (socket.id == found) socket.open = false;  // it is the peer's from now on
+  stop();
+}
+
+void HardSide::stop() {
+  if (std::exchange(over_, true)) return;
+  std::erase_if(actions_, [](const Action& action) { return std::holds_alternative<OpenUdp>(action); });
+  for (Socket& socket : sockets_)
+    if (socket.open || !socket.answered) actions_.push_back(CloseUdp{socket.id, false});
+}
+
+// ---- polls
+
+std::optional<Action> HardSide::poll_action(Instant now, MutableBytes room) {
+  if (!actions_.empty()) {
+    Action action = std::move(actions_.front());
+    actions_.pop_front();
+    return action;
+  }
+  if (over_) return {};
+  if (sandwiched()) {
+    // In this order and at once: what the NAT gives the packet in the middle lies between what it gives the others.
+    Socket& socket = sockets_.front();
+    if (auto bytes = before_.poll_request(now, room))
+      return Transmit{config_.server, 0, *bytes, bytes->size(), socket.id};
+    if (socket.open && !std::exchange(socket.opener_sent, true)) {
+      ++openers_sent_;
+      Bytes bytes = make_probe(config_.token, rng_, room);
+      return Transmit{config_.easy, 0, bytes, bytes.size(), socket.id, opener_hops};
+    }
+    if (auto bytes = after_.poll_request(now, room))
+      return Transmit{config_.second, 0, *bytes, bytes->size(), socket.id};
+  }
+  while (next_batch_ && *next_batch_ <= now && next_opener_ < sockets_.size()) {
+    Socket& socket = sockets_[next_opener_];
+    if (!socket.answered) break;  // its turn comes when it is open
+    ++next_opener_;
+    if (next_opener_ % opener_batch == 0) next_batch_ = now + opener_pace;
+    if (!socket.open || std::exchange(socket.opener_sent, true)) continue;
+    ++openers_sent_;
+    consider_offer(now);
+    Bytes bytes = make_probe(config_.token, rng_, room);
+    return Transmit{config_.easy, 0, bytes, bytes.size(), socket.id, opener_hops};
+  }
+  return {};
+}
+
+std::optional<wire::SearchOffer> HardSide::poll_offer() { return std::exchange(offer_, std::nullopt); }
+
+std::optional<Deadline> HardSide::next_deadline() const {
+  if (over_) return {};
+  std::optional<Deadline> next = Deadline{ends_, "search: enough"};
+  next = earlier(next, earlier(before_.next_deadline(), after_.next_deadline()));
+  if (offer_at_ && !offered_) next = earlier(next, Deadline{*offer_at_, "search: offer with what is known"});
+  bool more = next_opener_ < sockets_.size() && sockets_[next_opener_].answered;
+  if (next_batch_ && more) next = earlier(next, Deadline{*next_batch_, "search: next openers"});
+  return next;
+}
+
+// ---- inside
+
+void HardSide::consider_offer(Instant now) {
+  if (offered_ || over_) return;
+  if (sandwiched()) {
+    bool all = before_.mapped() && (config_.second.port == 0 || after_.mapped());
+    if (!all && !(before_.mapped() && offer_at_ && *offer_at_ <= now)) return;
+    offer_ = predicted();
+  } else {
+    // Half of them will do to begin with: the first probes are under way when the last openers leave.
+    if (openers_sent_ * 2 < config_.sockets) return;
+    offer_ = wire::SearchOffer{config_.kind, config_.token, {}, config_.ports.low, config_.ports.high, 1,
+                               static_cast<uint16_t>(config_.sockets)};
+  }
+  offered_ = true;
+}
+
+wire::SearchOffer HardSide::predicted() const {
+  int first = before_.mapped()->port, last = after_.mapped() ? after_.mapped()->port : 0;
+  wire::SearchOffer offer{config_.kind, config_.token, before_.mapped()->with_port(0), 0, 0, 1, 1};
+  int step = config_.ports.step != 0 ? config_.ports.step : 1;
+  int low, high;
+  if (config_.ports.kind != wire::PortPattern::Kind::sequential) {
+    low = high = sockets_.front().local;  // a NAT that keeps ports
+  } else if (last != 0 && (last - first) * step > 0 && std::abs(last - first) <= 64 * std::abs(step)) {
+    low = first + step, high = last - step;  // between the two
+    if ((high - low) * step < 0) low = high = first + step;
+  } else {
+    low = first + step, high = first + step * (2 + config_.ports.rate / 50);
+  }
+  if (low > high) std::swap(low, high);
+  offer.low = static_cast<uint16_t>(std::clamp(low, 1, 65535));
+  offer.high = static_cast<uint16_t>(std::clamp(high, 1, 65535));
+  offer.step = static_cast<uint16_t>(std::abs(step));
+  return offer;
+}
+
+Bytes make_probe(uint64_t token, Rng& rng, MutableBytes room) {
+  wire::TransactionId id;
+  Writer out(id);
+  out.u64(token);
+  out.put(rng.array<4>());
+  return wire::StunWriter(room, wire::StunClass::indication, wire::stun_binding, id).finish();
+}
+
+std::optional<uint64_t> probe_token(const wire::StunMessage& message) {
+  if (message.cls != wire::StunClass::indication || message.method != wire::stun_binding) return {};
+  return Reader(message.id).u64();
+}
+
+}  // namespace ginnel::reach
