@@ -11,9 +11,9 @@ constexpr Duration retransmission = 200ms;  // what one loss costs a TCP stream 
 
 }  // namespace
 
-void Link::send(size_t datagram_size, Schedule::Job arrive) {
+void Link::send(size_t datagram_size, Schedule::Job arrive, bool stream) {
   ++sent;
-  if (cut || datagram_size > config.datagram_max || random_.chance(config.loss)) {
+  if (cut || (datagram_size > config.datagram_max && !stream) || random_.chance(config.loss)) {
     ++lost;
     return;
   }
