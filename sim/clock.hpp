@@ -22,7 +22,8 @@ class Schedule {
   /// The next job that is due by `until`; without one the time becomes `until`, and the answer is no.
   bool step(Instant until);
   void run_until(Instant until) {
-    while (step(until)) {}
+    while (step(until)) {
+    }
   }
   void run_for(Duration how_long) { run_until(now_ + how_long); }
   /// Until `done()` says so, but no longer than `limit`; what done() said last.

@@ -15,7 +15,10 @@ constexpr size_t segment_size = 1280;
 
 GatewayBox::GatewayBox(const NatLayer& layer, std::vector<Address> outside, const std::optional<Address>& inside,
                        const Address& neighbour, Instant now, Random random)
-    : behaviour_(layer.behaviour), outside_(std::move(outside)), inside_(inside), random_(random.fork()),
+    : behaviour_(layer.behaviour),
+      outside_(std::move(outside)),
+      inside_(inside),
+      random_(random.fork()),
       others_(layer.cross_traffic, neighbour, now, random.fork()) {
   build();
 }

@@ -30,7 +30,6 @@ class GatewayBox {
   void change(const nat::Behaviour& behaviour);  ///< and forget everything
 
   nat::Gateway& engine() { return *engine_; }
-  const nat::Gateway& engine() const { return *engine_; }
   const std::vector<Address>& outside() const { return outside_; }
 
   // ---- for the internet

@@ -135,8 +135,10 @@ void Host::perform(const Action& action) {
     answer_later(TcpListening{stack_.tcp().listen(any)});
   } else if (auto* stop = std::get_if<StopListening>(&action)) {
     stack_.tcp().stop_listening(stop->v6);
-  } else if (std::holds_alternative<Resolve>(action)) {
-    answer_later(Resolved{commons_.server});
+  } else if (auto* resolve = std::get_if<Resolve>(&action)) {
+    Resolved found{commons_.server};
+    for (Address& a : found.addresses) a.port = resolve->port;
+    answer_later(std::move(found));
   }
 }
 

@@ -20,9 +20,9 @@ namespace ginnel::sim {
 struct Commons {
   Schedule& clock;
   Trace& trace;
-  std::vector<Address> server;                   ///< what every name resolves to
+  std::vector<Address> server;  ///< what every name resolves to, with the port that was asked for
   std::vector<uint8_t> room = std::vector<uint8_t>(room_size);  ///< for one action at a time
-  std::vector<uint8_t> batch;                    ///< for one input at a time
+  std::vector<uint8_t> batch;                                   ///< for one input at a time
 };
 
 class Host : public Process {
@@ -97,7 +97,9 @@ class MachineHost final : public Host {
 
   template <typename... Args>
   MachineHost(Commons& commons, Stack& stack, Random random, std::string name, OnEvent on_event, Args&&... args)
-      : Host(commons, stack, random.fork(), std::move(name)), on_event_(std::move(on_event)), random_(random.fork()),
+      : Host(commons, stack, random.fork(), std::move(name)),
+        on_event_(std::move(on_event)),
+        random_(random.fork()),
         machine_(std::forward<Args>(args)..., random_) {}
 
   M& machine() { return machine_; }

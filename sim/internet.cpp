@@ -72,13 +72,15 @@ void Internet::add_address(MemberId member, const Address& ip) {
 
 void Internet::remove_address(NetId net, const Address& ip) {
   auto key = key_of(net, ip.ip_bytes());
-  uint32_t found = by_address_.find(hash(net, key), [&](uint32_t i) { return routes_[i].net == net && routes_[i].ip == key; });
+  uint32_t found =
+      by_address_.find(hash(net, key), [&](uint32_t i) { return routes_[i].net == net && routes_[i].ip == key; });
   if (found != nat::no_index) by_address_.erase(hash(net, key), found);
 }
 
 MemberId Internet::find(NetId net, Bytes ip) const {
   auto key = key_of(net, ip);
-  uint32_t found = by_address_.find(hash(net, key), [&](uint32_t i) { return routes_[i].net == net && routes_[i].ip == key; });
+  uint32_t found =
+      by_address_.find(hash(net, key), [&](uint32_t i) { return routes_[i].net == net && routes_[i].ip == key; });
   return found == nat::no_index ? nobody : routes_[found].member;
 }
 
@@ -90,7 +92,8 @@ Way& Internet::way(SiteId from, SiteId to) {
   by_ends_.insert(h, static_cast<uint32_t>(ways_.size()));
   way_ends_.emplace_back(from, to);
   // Random in its own right: whatever else is built, this way does the same.
-  return ways_.emplace_back(Way{Link(clock_, Random(seed_ ^ splitmix64(ends + 1))), from == to ? uint8_t{0} : usual_way_hops});
+  return ways_.emplace_back(
+      Way{Link(clock_, Random(seed_ ^ splitmix64(ends + 1))), from == to ? uint8_t{0} : usual_way_hops});
 }
 
 // ---- packets
@@ -105,7 +108,8 @@ template <typename Then>
 void Internet::over(Link& link, PacketPtr packet, Then then) {
   size_t size = packet->wire_size() - link_headers;
   bool stream = packet->payload.size > 0;
-  link.send(size, [packet = std::move(packet), then]() mutable { then(std::move(packet)); }, stream);
+  link.send(
+      size, [packet = std::move(packet), then]() mutable { then(std::move(packet)); }, stream);
 }
 
 void Internet::leave(MemberId from, PacketPtr packet) {
@@ -137,7 +141,8 @@ void Internet::enter(NetId id, MemberId from, PacketPtr packet, bool arriving) {
   Bytes destination = destination_of(*packet);
   MemberId to = find(id, destination);
   if (to == nobody) {
-    bool ours = std::any_of(net.prefixes.begin(), net.prefixes.end(), [&](const Address& p) { return is_in(destination, p); });
+    bool ours =
+        std::any_of(net.prefixes.begin(), net.prefixes.end(), [&](const Address& p) { return is_in(destination, p); });
     if (net.router && !ours) return climb(id, *net.router, std::move(packet));
     ++counters.unrouted;
     return;

@@ -36,11 +36,11 @@ struct Net {
 /// A host, or a gateway's face, in a net.
 struct Member {
   NetId net = root_net;
-  SiteId edge = 0;               ///< in the root: whose ways it uses
-  Stack* stack = nullptr;        ///< either
-  GatewayBox* gateway = nullptr; ///< or
-  Policy* policy = nullptr;      ///< at the border of a site
-  Link* up = nullptr;            ///< its own line to the net, and from it
+  SiteId edge = 0;                ///< in the root: whose ways it uses
+  Stack* stack = nullptr;         ///< either
+  GatewayBox* gateway = nullptr;  ///< or
+  Policy* policy = nullptr;       ///< at the border of a site
+  Link* up = nullptr;             ///< its own line to the net, and from it
   Link* down = nullptr;
 };
 
@@ -52,10 +52,10 @@ struct Way {
 
 /// What the internet itself lost; gateways and links count for themselves.
 struct InternetCounters {
-  uint64_t packets = 0;   ///< that hosts sent
-  uint64_t unrouted = 0;  ///< to nobody's address
-  uint64_t expired = 0;   ///< their time to live ended on a way
-  uint64_t forbidden = 0; ///< by a policy
+  uint64_t packets = 0;    ///< that hosts sent
+  uint64_t unrouted = 0;   ///< to nobody's address
+  uint64_t expired = 0;    ///< their time to live ended on a way
+  uint64_t forbidden = 0;  ///< by a policy
 };
 
 class Internet {
@@ -68,7 +68,6 @@ class Internet {
   void add_address(MemberId member, const Address& ip);
   void remove_address(NetId net, const Address& ip);
   Net& net(NetId id) { return nets_[id]; }
-  Member& member(MemberId id) { return members_[id]; }
   Way& way(SiteId from, SiteId to);
 
   /// From a host.

@@ -15,8 +15,7 @@ class Job {
 
   Job() = default;
   template <typename F>
-    requires(!std::is_same_v<std::decay_t<F>, Job> && std::is_invocable_v<std::decay_t<F>&>)
-  Job(F&& f) {
+  requires(!std::is_same_v<std::decay_t<F>, Job> && std::is_invocable_v<std::decay_t<F>&>) Job(F&& f) {
     using Kept = std::decay_t<F>;
     constexpr bool fits = sizeof(Kept) <= room_size && alignof(Kept) <= alignof(std::max_align_t) &&
                           std::is_nothrow_move_constructible_v<Kept>;
@@ -56,9 +55,11 @@ class Job {
     at<T>(from).~T();
   }
   template <typename F>
-  static constexpr Kind in_place = {[](void* room) { at<F>(room)(); }, &move_to<F>, [](void* room) { at<F>(room).~F(); }};
+  static constexpr Kind in_place = {[](void* room) { at<F>(room)(); }, &move_to<F>,
+                                    [](void* room) { at<F>(room).~F(); }};
   template <typename F>
-  static constexpr Kind elsewhere = {[](void* room) { (*at<std::unique_ptr<F>>(room))(); }, &move_to<std::unique_ptr<F>>,
+  static constexpr Kind elsewhere = {[](void* room) { (*at<std::unique_ptr<F>>(room))(); },
+                                     &move_to<std::unique_ptr<F>>,
                                      [](void* room) { std::destroy_at(&at<std::unique_ptr<F>>(room)); }};
 
   void take(Job& other) {

@@ -84,7 +84,7 @@ struct PacketView {
   Address from, to;  ///< ports of UDP and TCP
   uint8_t protocol = 0;
   uint8_t hops = 0;
-  Bytes transport;   ///< header and what is behind it
+  Bytes transport;  ///< header and what is behind it
 };
 bool read_packet(Bytes packet, PacketView& out);
 /// What an ICMP error quotes, and whether it says that nothing arrives there (unreachable, time exceeded); ICMPv6, too.

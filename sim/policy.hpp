@@ -1,5 +1,6 @@
 // What a site's border forbids, whatever its NATs would do: UDP in a direction, TCP but to certain ports, IPv6, more
-// than so many bits a second of one protocol. Knows protocol and ports of a packet; keeps no flows. What is refused vanishes.
+// than so many bits a second of one protocol. Knows protocol and ports of a packet; keeps no flows. What is refused
+// vanishes.
 #pragma once
 #include <cstdint>
 

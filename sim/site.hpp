@@ -42,7 +42,7 @@ struct SiteConfig {
   std::optional<Address> lan;     ///< the network's address, a /24; without it one that no other site has
   bool isolated = false;          ///< its hosts reach their router and not each other, as in a guest network
   Ipv6 ipv6 = Ipv6::none;
-  std::vector<Bridge> bridges;    ///< of each host
+  std::vector<Bridge> bridges;  ///< of each host
   // What is forbidden, silently, between the site and the rest.
   bool udp_out = true, udp_in = true, tcp = true;
   std::vector<uint16_t> tcp_ports;  ///< the only remote TCP ports that may be spoken to; none: all
@@ -81,7 +81,7 @@ SiteConfig stateful_firewall();
 inline const SiteConfig port_restricted = behind(cone(nat::Depends::on_nothing, nat::Depends::on_address_and_port));
 inline const SiteConfig address_restricted = behind(cone(nat::Depends::on_nothing, nat::Depends::on_address));
 inline const SiteConfig full_cone = behind(cone(nat::Depends::on_nothing, nat::Depends::on_nothing));
-inline const SiteConfig symmetric = behind(
-    cone(nat::Depends::on_address_and_port, nat::Depends::on_address_and_port, nat::PortChoice::random));
+inline const SiteConfig symmetric =
+    behind(cone(nat::Depends::on_address_and_port, nat::Depends::on_address_and_port, nat::PortChoice::random));
 
 }  // namespace ginnel::sim

@@ -14,7 +14,9 @@ namespace {
 constexpr uint64_t ephemeral_first = 32'768, ephemeral_last = 60'999;  // as Linux chooses
 constexpr int errors_burst = 6;                                        // and a second for each after that, as Linux
 
-uint32_t hash_of(uint32_t number, bool v6) { return static_cast<uint32_t>(splitmix64(uint64_t{number} << 1 | (v6 ? 1u : 0u))); }
+uint32_t hash_of(uint32_t number, bool v6) {
+  return static_cast<uint32_t>(splitmix64(uint64_t{number} << 1 | (v6 ? 1u : 0u)));
+}
 
 bool is_on(const Bridge& bridge, const Address& to) {
   if (to.v6 || bridge.address.v6) return false;
@@ -81,7 +83,8 @@ bool Stack::is_own(const Address& ip) const {
 void Stack::port_unreachable(const PacketView& view, Bytes packet) {
   ++refused;
   wire::Ipv4Header ip;
-  if (view.to.v6 || wire::parse_quoted_ipv4(packet, ip) != wire::IpFault::none || !wire::icmp_may_answer(packet, ip)) return;
+  if (view.to.v6 || wire::parse_quoted_ipv4(packet, ip) != wire::IpFault::none || !wire::icmp_may_answer(packet, ip))
+    return;
   auto seconds = (clock_.now() - errors_filled_) / 1s;
   if (seconds > 0) {
     errors_left_ = static_cast<int>(std::min<int64_t>(errors_burst, errors_left_ + seconds));
@@ -91,7 +94,8 @@ void Stack::port_unreachable(const PacketView& view, Bytes packet) {
   --errors_left_;
   PacketPtr answer = new_packet();
   uint8_t* room = answer->resize(wire::icmp_error_max).data();
-  answer->resize(wire::put_icmp_error(room, ip.destination, wire::icmp_unreachable, wire::icmp_port_unreachable, 0, packet, ip));
+  answer->resize(
+      wire::put_icmp_error(room, ip.destination, wire::icmp_unreachable, wire::icmp_port_unreachable, 0, packet, ip));
   send(std::move(answer), view.from);
 }
 

@@ -1,5 +1,5 @@
-// What a TCP connection has still to send or may have to send again. Bytes are copied in once; what leaves are slices of
-// them that stay valid as long as anybody holds one, so that a retransmission copies nothing.
+// What a TCP connection has still to send or may have to send again. Bytes are copied in once; what leaves are slices
+// of them that stay valid as long as anybody holds one, so that a retransmission copies nothing.
 #pragma once
 #include <algorithm>
 #include <deque>
@@ -44,7 +44,8 @@ class TcpQueue {
     for (const Part& part : parts_) {
       size_t here = part.end - part.begin;
       if (offset < here)
-        return {part.memory, part.begin + static_cast<uint32_t>(offset), static_cast<uint32_t>(std::min(most, here - offset))};
+        return {part.memory, part.begin + static_cast<uint32_t>(offset),
+                static_cast<uint32_t>(std::min(most, here - offset))};
       offset -= here;
     }
     return {};

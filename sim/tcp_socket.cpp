@@ -17,8 +17,15 @@ constexpr size_t early_max = 4096;
 }  // namespace
 
 TcpSocket::TcpSocket(TcpStack& stack, TcpId id, const Address& local, const Address& remote, uint32_t first_sequence)
-    : stack_(stack), id_(id), local_(local), remote_(remote), first_(first_sequence), unacknowledged_(first_),
-      next_(first_ + 1), sent_end_(first_ + 1), data_begin_(first_ + 1) {}
+    : stack_(stack),
+      id_(id),
+      local_(local),
+      remote_(remote),
+      first_(first_sequence),
+      unacknowledged_(first_),
+      next_(first_ + 1),
+      sent_end_(first_ + 1),
+      data_begin_(first_ + 1) {}
 
 // ---- how it begins
 
@@ -279,7 +286,7 @@ void TcpSocket::send_again(Instant now) {
   timed_.reset();
   ++stack_.repeated;
   if (queue_.size() > 0)
-    emit(0, data_begin_, queue_.at(0, segment_max));
+    emit(0, data_begin_, queue_.at(0, std::min<size_t>(segment_max, sent_end_ - data_begin_)));
   else if (end_sent_)
     emit(tcp_fin, data_end());
   resend_at_ = now + timeout_.value();

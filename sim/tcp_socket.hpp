@@ -100,28 +100,28 @@ class TcpSocket {
   TcpQueue queue_;
   TcpCongestion congestion_;
   TcpTimeout timeout_;
-  bool ending_ = false;      ///< FIN behind the queue
+  bool ending_ = false;  ///< FIN behind the queue
   bool end_sent_ = false;
   bool end_acknowledged_ = false;
   bool ended_first_ = false;
   bool owes_writable_ = false;
   std::optional<Instant> resend_at_;
-  Instant progress_{};       ///< since when what is under way waits
+  Instant progress_{};                                 ///< since when what is under way waits
   std::optional<std::pair<uint32_t, Instant>> timed_;  ///< a number whose acknowledgement is a round trip
-  int tries_ = 0;            ///< of the handshake
+  int tries_ = 0;                                      ///< of the handshake
 
   // ---- receiving
-  uint32_t expected_ = 0;    ///< RCV.NXT
+  uint32_t expected_ = 0;            ///< RCV.NXT
   std::map<uint32_t, Slice> early_;  ///< came before what they follow; keys are distances from the other side's SYN
   uint32_t their_first_ = 0;
   std::optional<uint32_t> their_end_;
   std::vector<uint8_t> unread_;
-  size_t fresh_ = 0;         ///< of unread_, not yet shown to the program
+  size_t fresh_ = 0;  ///< of unread_, not yet shown to the program
   bool they_ended_ = false;
   bool owes_acknowledgement_ = false;
 
-  bool program_gone_ = false;        ///< it closed, or was told of the end
-  std::optional<Instant> limit_;     ///< of connecting, of the other side's FIN, of TIME_WAIT
+  bool program_gone_ = false;     ///< it closed, or was told of the end
+  std::optional<Instant> limit_;  ///< of connecting, of the other side's FIN, of TIME_WAIT
 };
 
 }  // namespace ginnel::sim

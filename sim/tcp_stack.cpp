@@ -35,9 +35,8 @@ uint32_t TcpStack::hash(const Address& local, const Address& remote) {
 }
 
 uint32_t TcpStack::find(const Address& local, const Address& remote) const {
-  return by_ends_.find(hash(local, remote), [&](uint32_t i) {
-    return sockets_[i]->remote() == remote && sockets_[i]->local() == local;
-  });
+  return by_ends_.find(hash(local, remote),
+                       [&](uint32_t i) { return sockets_[i]->remote() == remote && sockets_[i]->local() == local; });
 }
 
 uint32_t TcpStack::index_of(TcpId id) const {
@@ -192,7 +191,8 @@ void TcpStack::connect(TcpId id, const Address& to, uint16_t from_port) {
   }
   if (local.is_unspecified() || known != nat::no_index) {
     clock_.at(clock_.now(), [this, id, taken = known != nat::no_index] {
-      if (Process* process = stack_.process()) process->tcp_closed(id, taken ? "cannot connect: address in use" : "no route");
+      if (Process* process = stack_.process())
+        process->tcp_closed(id, taken ? "cannot connect: address in use" : "no route");
     });
     return;
   }

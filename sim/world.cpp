@@ -12,8 +12,14 @@ const Address server_ip = Address::v4(203, 0, 113, 1, 0), second_server_ip = Add
 Address global_v6(SiteId site, uint8_t host, uint16_t nth) {
   Address out;
   out.v6 = true;
-  out.ip = {0x20, 0x01, 0x0d, 0xb8, static_cast<uint8_t>(site >> 16), static_cast<uint8_t>(site >> 8),
-            static_cast<uint8_t>(site), host};
+  out.ip = {0x20,
+            0x01,
+            0x0d,
+            0xb8,
+            static_cast<uint8_t>(site >> 16),
+            static_cast<uint8_t>(site >> 8),
+            static_cast<uint8_t>(site),
+            host};
   out.ip[14] = static_cast<uint8_t>(nth >> 8);
   out.ip[15] = static_cast<uint8_t>(nth);
   return out;
@@ -27,21 +33,32 @@ Address in_net(const Address& net, uint16_t nth) {
   return out;
 }
 
-constexpr uint16_t router_number = 1, neighbour_number = 250;
+constexpr uint16_t router_number = 1;
 const Address carrier_net = Address::v4(100, 64, 0, 0, 0);  // RFC 6598
+
+/// Where a layer's cross traffic comes from: an address that no host gets.
+Address neighbour_in(const Address& net) { return in_net(net, net.same_ip(carrier_net) ? 0xfffa : 250); }
 
 }  // namespace
 
 World::Site::Site(World& world, SiteId number, std::string called, const SiteConfig& how)
-    : id(number), name(std::move(called)), config(how), edge(how.carrier.value_or(number)), lan(world.clock, world.random.fork()),
-      up(world.clock, world.random.fork()), down(world.clock, world.random.fork()) {
+    : id(number),
+      name(std::move(called)),
+      config(how),
+      edge(how.carrier.value_or(number)),
+      lan(world.clock, world.random.fork()),
+      up(world.clock, world.random.fork()),
+      down(world.clock, world.random.fork()) {
   lan.config = world.config_.lan;
   up.config = down.config = config.line;
 }
 
 World::World(uint64_t seed, const WorldConfig& config)
-    : random(seed), internet(clock, pool_, splitmix64(seed)), commons{.clock = clock, .trace = trace, .server = {}},
-      config_(config), server_identity_(crypto::Identity::generate(random)) {
+    : random(seed),
+      internet(clock, pool_, splitmix64(seed)),
+      commons{.clock = clock, .trace = trace, .server = {}},
+      config_(config),
+      server_identity_(crypto::Identity::generate(random)) {
   internet.usual_way_hops = config.hops;
   internet.answers_expired = config.answers_expired;
   build_server();
@@ -117,17 +134,19 @@ std::vector<Address> World::addresses_for(Site& site, size_t layer) {
   bool outermost = layer + 1 == site.config.nats.size();
   for (size_t i = 0; i < site.config.nats[layer].addresses; ++i) {
     if (!outermost)
-      out.push_back(Address::v4(10, static_cast<uint8_t>(layer), static_cast<uint8_t>(site.id), static_cast<uint8_t>(2 + i), 0));
+      out.push_back(
+          Address::v4(10, static_cast<uint8_t>(layer), static_cast<uint8_t>(site.id), static_cast<uint8_t>(2 + i), 0));
     else
       out.push_back(site.config.carrier ? next_of_carrier(*site.config.carrier) : next_public());
   }
   return out;
 }
 
-GatewayBox& World::add_layer(Site& site, const NatLayer& layer, NetId outer, std::vector<Address> outside, const Address& inside) {
+GatewayBox& World::add_layer(Site& site, const NatLayer& layer, NetId outer, std::vector<Address> outside,
+                             const Address& inside) {
   std::optional<Address> own;
   if (!layer.bridges) own = in_net(inside, router_number);
-  GatewayBox& box = boxes_.emplace_back(layer, outside, own, in_net(inside, neighbour_number), clock.now(), random.fork());
+  GatewayBox& box = boxes_.emplace_back(layer, outside, own, neighbour_in(inside), clock.now(), random.fork());
   Net net;
   net.router = &box;
   if (!layer.bridges) net.prefixes.push_back(inside);
@@ -236,7 +255,8 @@ Stack& World::add_router(SiteId id, size_t layer) {
 
 Way& World::way(SiteId from, SiteId to) {
   SiteId a = at(from).edge, b = at(to).edge;
-  if (a == b) throw std::invalid_argument(at(from).name + " and " + at(to).name + " have one edge: shape lan() or line_up()");
+  if (a == b)
+    throw std::invalid_argument(at(from).name + " and " + at(to).name + " have one edge: shape lan() or line_up()");
   return internet.way(a, b);
 }
 

@@ -53,8 +53,8 @@ class World {
   void set_way(SiteId a, SiteId b, const LinkConfig& config) { link(a, b).config = link(b, a).config = config; }
   void set_hops(SiteId a, SiteId b, uint8_t hops) { way(a, b).hops = way(b, a).hops = hops; }
   Link& link(SiteId from, SiteId to) { return way(from, to).link; }
-  Link& lan(SiteId site) { return at(site).lan; }            ///< between its hosts
-  Link& line_up(SiteId site) { return at(site).up; }         ///< to its carrier
+  Link& lan(SiteId site) { return at(site).lan; }     ///< between its hosts
+  Link& line_up(SiteId site) { return at(site).up; }  ///< to its carrier
   Link& line_down(SiteId site) { return at(site).down; }
 
   // ---- to break it
@@ -62,7 +62,7 @@ class World {
   void start_server();
   /// As SIGKILL does: TCP connections are reset, everything it knew is gone; key and address stay.
   void kill_server();
-  /// Forgets all mappings of all its NATs; see GatewayBox::reboot.
+  /// All its NATs forget all their mappings; see GatewayBox::reboot.
   void reboot_nat(SiteId site, bool fresh_ports);
   /// Another address from the provider, or the carrier.
   void move(SiteId site);
@@ -83,7 +83,6 @@ class World {
   /// Where the server's sockets are, by their numbers; the IPv6 one is not among them.
   std::vector<Address> server_addresses() const;
   rendezvous::Server* server() { return server_host_ ? &server_host_->machine() : nullptr; }
-  const WorldConfig& world_config() const { return config_; }
 
  private:
   PacketPool pool_;  ///< outlives the jobs, which carry packets
@@ -105,17 +104,18 @@ class World {
     SiteConfig config;
     Policy policy{config};
     SiteId edge;
-    NetId inner = root_net;            ///< where its hosts are
+    NetId inner = root_net;  ///< where its hosts are
     std::vector<GatewayBox*> layers;
     std::vector<Stack*> hosts;
     Link lan, up, down;
-    uint16_t next_address = 2;         ///< of the next host; of a carrier: site
+    uint16_t next_address = 2;  ///< of the next host; of a carrier: site
   };
 
   Site& at(SiteId site) { return *sites_.at(static_cast<size_t>(site)); }
   Way& way(SiteId from, SiteId to);
   Site& add(std::string name, const SiteConfig& config);
-  GatewayBox& add_layer(Site& site, const NatLayer& layer, NetId outer, std::vector<Address> outside, const Address& net);
+  GatewayBox& add_layer(Site& site, const NatLayer& layer, NetId outer, std::vector<Address> outside,
+                        const Address& net);
   Member border(Site& site, NetId net);
   std::vector<Address> addresses_for(Site& site, size_t layer);
   Address next_public();
@@ -129,7 +129,7 @@ class World {
   std::vector<std::unique_ptr<Site>> sites_;
   crypto::Identity server_identity_;
   uint32_t server_instance_ = 1;
-  ServerHost* server_host_ = nullptr;                ///< the one that lives
+  ServerHost* server_host_ = nullptr;                 ///< the one that lives
   std::vector<std::unique_ptr<ServerHost>> servers_;  ///< and those that died: jobs in the schedule may name them
   uint32_t publics_ = 0;
 };
