@@ -188,19 +188,21 @@ TEST(SimInternet, lowTimesToLiveOpenTheOwnNatOnly) {
 }
 
 TEST(SimInternet, aRouterThatSaysSoEndsMappingsOfTheNaive) {
-  sim::WorldConfig config;
-  config.answers_expired = true;
-  SimNet net(config);
-  SiteConfig naive = sim::port_restricted;
-  naive.nats[0].behaviour.icmp_errors = nat::IcmpErrors::kills_mapping;
-  PuppetHost a(net.world, net.world.add_site("a", naive));
-  a.open();
-  net.seen(a);
-  EXPECT_EQ(net.world.gateway(1).engine().mapping_count(), 1u);
-  PuppetHost b(net.world, net.world.add_site("b", sim::port_restricted));
-  a.udp(net.world.outside(2).with_port(999), "opener", 0, 3);
-  net.world.clock.run_for(1s);
-  EXPECT_EQ(net.world.gateway(1).engine().mapping_count(), 0u);
+  for (bool answers : {false, true}) {
+    sim::WorldConfig config;
+    config.answers_expired = answers;
+    SimNet net(config);
+    SiteConfig naive = sim::port_restricted;
+    naive.nats[0].behaviour.icmp_errors = nat::IcmpErrors::kills_mapping;
+    PuppetHost a(net.world, net.world.add_site("a", naive));
+    PuppetHost b(net.world, net.world.add_site("b", sim::port_restricted));
+    a.open();
+    net.seen(a);
+    EXPECT_EQ(net.world.gateway(1).engine().mapping_count(), 1u);
+    a.udp(net.world.outside(2).with_port(999), "opener", 0, 3);
+    net.world.clock.run_for(1s);
+    EXPECT_EQ(net.world.gateway(1).engine().mapping_count(), answers ? 0u : 1u);
+  }
 }
 
 TEST(SimInternet, anEngineAnswersForItself) {
