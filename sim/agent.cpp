@@ -4,25 +4,33 @@
 
 namespace ginnel::sim {
 
-Agent::Agent(World& world, std::string name, NatConfig nat, std::optional<wire::ServiceId> service)
-    : world_(world), identity_(crypto::Identity::generate(world.random)), service_(service),
-      site_(world.add_home(name, nat)) {
+Agent::Agent(World& world, std::string name, const SiteConfig& site, std::optional<wire::ServiceId> service)
+    : Agent(world, name, world.add_site(name, site), service) {}
+
+Agent::Agent(World& world, std::string name, SiteId site, std::optional<wire::ServiceId> service)
+    : world_(world), identity_(crypto::Identity::generate(world.random)), service_(service), site_(site) {
+  Stack& stack = world.add_host(site);
   peer::NodeConfig config;
   config.server = world.server_url();
   if (service) config.services = {*service};
-  config.udp4_port = World::agent_port;
   host_ = std::make_unique<MachineHost<peer::Node>>(
-      world, world.clock, world.trace, world.random.fork(), site_, std::move(name),
-      [this](peer::NodeEvent& event) { on_event(event); }, config, identity_);
+      world.commons, stack, world.random.fork(), std::move(name), [this](peer::NodeEvent& event) { on_event(event); },
+      config, identity_);
   host_->coalesce = world.coalesce;
-  world.settle(site_, host_.get());
+  uint16_t ports[2] = {};
+  for (bool v6 : {false, true})
+    if (!stack.source_for(Address{.ip = {}, .port = 0, .v6 = v6}).is_unspecified())
+      ports[v6] = stack.open_udp(0, Address{.ip = {}, .port = 0, .v6 = v6}).port;
+  host_->machine().set_ports(ports[0], ports[1]);
 }
 
 void Agent::start() {
   note("starts");
   host_->machine().start(world_.clock.now());
-  host_->input(Interfaces{{world_.inside(site_).with_port(0)}});
+  tell_interfaces();
 }
+
+void Agent::tell_interfaces() { host_->input(Interfaces{host_->stack().addresses()}); }
 
 wire::Ticket Agent::ticket() const { return {key(), world_.server_url(), {service_.value(), {}, {}}}; }
 
@@ -85,6 +93,7 @@ void Agent::on_peer_event(peer::PeerId id, const peer::PeerEvent& event) {
 }
 
 void Agent::note(std::string_view what, std::string_view detail) {
+  if (!world_.trace.on) return;
   world_.trace.line(world_.clock.now(), host_->name(), what, detail);
 }
 

@@ -11,6 +11,7 @@
 #include "core/crypto/identity.hpp"
 #include "core/peer/node.hpp"
 #include "sim/host.hpp"
+#include "sim/site.hpp"
 #include "sim/world.hpp"
 
 namespace ginnel::sim {
@@ -24,11 +25,15 @@ class Agent {
   };
   using OnPeerEvent = std::function<void(peer::PeerId, const peer::PeerEvent&)>;
 
-  /// With a service it exposes, without one it dials.
-  Agent(World& world, std::string name, NatConfig nat, std::optional<wire::ServiceId> service);
+  /// At a site of its own. With a service it exposes, without one it dials.
+  Agent(World& world, std::string name, const SiteConfig& site, std::optional<wire::ServiceId> service);
+  /// On a new host of a site that is there.
+  Agent(World& world, std::string name, SiteId site, std::optional<wire::ServiceId> service);
 
   // ---- commands
   void start();
+  /// Its interfaces changed, as after World::move of a site without a NAT.
+  void tell_interfaces();
   peer::PeerId dial(const Agent& to);
   /// A command on a peer, drained afterwards. Nothing happens if the peer is gone.
   void use(peer::PeerId id, const std::function<void(peer::Peer&)>& command);
@@ -39,6 +44,7 @@ class Agent {
   SiteId site() const { return site_; }
   const PublicKey& key() const { return identity_.public_key(); }
   const peer::Node& node() const { return host_->machine(); }
+  Host& host() { return *host_; }
   wire::Ticket ticket() const;
   /// The technique in use towards the newest peer; empty before the first one.
   std::string technique() const { return paths.empty() ? std::string() : paths.back().technique; }

@@ -5,7 +5,16 @@
 namespace ginnel::sim {
 
 void Schedule::at(Instant when, Job job) {
-  heap_.push_back({std::max(when, now_), next_order_++, std::move(job)});
+  uint32_t place;
+  if (free_.empty()) {
+    place = static_cast<uint32_t>(jobs_.size());
+    jobs_.push_back(std::move(job));
+  } else {
+    place = free_.back();
+    free_.pop_back();
+    jobs_[place] = std::move(job);
+  }
+  heap_.push_back({std::max(when, now_), next_order_++, place});
   std::push_heap(heap_.begin(), heap_.end(), later);
 }
 
@@ -15,10 +24,13 @@ bool Schedule::step(Instant until) {
     return false;
   }
   std::pop_heap(heap_.begin(), heap_.end(), later);
-  Entry entry = std::move(heap_.back());
+  Entry entry = heap_.back();
   heap_.pop_back();
   now_ = entry.when;
-  entry.job();
+  Job job = std::move(jobs_[entry.place]);  // out of the way: it may queue others while it runs
+  free_.push_back(entry.place);
+  ++done_;
+  job();
   return true;
 }
 

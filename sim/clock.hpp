@@ -3,16 +3,16 @@
 // maker of Instants beside drive/.
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "base/instant.hpp"
+#include "sim/job.hpp"
 
 namespace ginnel::sim {
 
 class Schedule {
  public:
-  using Job = std::function<void()>;
+  using Job = sim::Job;
 
   Instant now() const { return now_; }
   /// A time that is past counts as now; jobs of one instant run in the order in which they were given.
@@ -22,7 +22,8 @@ class Schedule {
   /// The next job that is due by `until`; without one the time becomes `until`, and the answer is no.
   bool step(Instant until);
   void run_until(Instant until) {
-    while (step(until)) {}
+    while (step(until)) {
+    }
   }
   void run_for(Duration how_long) { run_until(now_ + how_long); }
   /// Until `done()` says so, but no longer than `limit`; what done() said last.
@@ -32,18 +33,24 @@ class Schedule {
       if (!step(until)) return done();
     return true;
   }
+  /// How many jobs were done so far: what a run costs, in events.
+  uint64_t done() const { return done_; }
 
  private:
+  /// Small, because the heap moves them about; the job itself stays in its place.
   struct Entry {
     Instant when;
     uint64_t order;
-    Job job;
+    uint32_t place;
   };
   static bool later(const Entry& a, const Entry& b) { return a.when != b.when ? a.when > b.when : a.order > b.order; }
 
   Instant now_{1h};
   uint64_t next_order_ = 0;
+  uint64_t done_ = 0;
   std::vector<Entry> heap_;
+  std::vector<Job> jobs_;
+  std::vector<uint32_t> free_;  ///< places in jobs_
 };
 
 }  // namespace ginnel::sim

@@ -3,41 +3,46 @@
 // batches that UDP receive offload would make of them. A machine that never settles, or that asks to be woken at one
 // instant again and again, is a bug, and is reported instead of being run for ever.
 #pragma once
-#include <deque>
 #include <functional>
-#include <map>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/machine.hpp"
 #include "sim/clock.hpp"
-#include "sim/network.hpp"
 #include "sim/random.hpp"
+#include "sim/stack.hpp"
 #include "sim/trace.hpp"
 
 namespace ginnel::sim {
 
-class Host {
+/// What all hosts of a world share.
+struct Commons {
+  Schedule& clock;
+  Trace& trace;
+  std::vector<Address> server;  ///< what every name resolves to, with the port that was asked for
+  std::vector<uint8_t> room = std::vector<uint8_t>(room_size);  ///< for one action at a time
+  std::vector<uint8_t> batch;                                   ///< for one input at a time
+};
+
+class Host : public Process {
  public:
-  Host(Network& network, Schedule& clock, Trace& trace, Random random, SiteId site, std::string name);
-  virtual ~Host() = default;
+  Host(Commons& commons, Stack& stack, Random random, std::string name);
+  ~Host() override;
   Host(const Host&) = delete;
 
-  // ---- what the network brings
-  void receive(const Address& from, std::vector<uint8_t> datagram);
-  void tcp_bytes(TcpId id, const std::vector<uint8_t>& bytes);
-  void tcp_closed(TcpId id, std::string why);
-  void input(Input input);
-
   // ---- commands
+  void input(Input input);
   /// Something was told to the machine: drain it. From inside an event handler the drain under way goes on.
   void drain();
-  /// The process died: nothing reaches it, nothing leaves it.
-  void kill() { dead_ = true; }
+  /// The process died: nothing reaches it, nothing leaves it, its connections are reset.
+  void kill();
   bool dead() const { return dead_; }
+  /// A laptop's lid: time passes and it does not notice; what is sent to it is lost.
+  void set_asleep(bool asleep);
 
   const std::string& name() const { return name_; }
+  Stack& stack() { return stack_; }
   Duration coalesce{};  ///< datagrams wait up to this for others, as in a network card
 
  protected:
@@ -46,31 +51,40 @@ class Host {
   virtual std::optional<Action> poll_action(MutableBytes room) = 0;
   virtual bool take_event() = 0;
   virtual std::optional<Deadline> next_deadline() const = 0;
-  Schedule& clock_;
-  Trace& trace_;
+  Instant now() const { return commons_.clock.now(); }
 
  private:
+  // ---- Process
+  void datagram(SocketId socket, const Address& from, PacketPtr packet, MutableBytes payload) override;
+  void tcp_accepted(TcpId id, const Address& from, const Address& local) override;
+  void tcp_connected(TcpId id, const Address& local) override;
+  size_t tcp_received(TcpId id, MutableBytes bytes) override;
+  void tcp_writable(TcpId id) override;
+  void tcp_closed(TcpId id, std::string_view why) override;
+
   struct Datagram {
     Address from;
-    std::vector<uint8_t> bytes;
+    SocketId socket;
+    PacketPtr packet;
+    MutableBytes payload;
   };
   void flush();
+  void give_batch(size_t first, size_t count);
   void perform(const Action& action);
   void transmit(const Transmit& t);
+  void answer_later(Input input);
   void arm();
+  void wake();
 
-  Network& network_;
+  Commons& commons_;
+  Stack& stack_;
   Random random_;
-  SiteId site_;
   std::string name_;
-  std::vector<uint8_t> room_;
-  std::vector<Datagram> pending_;
-  std::map<TcpId, std::vector<uint8_t>> leftover_;
+  std::vector<Datagram> pending_, flushed_;
   bool flushing_ = false;
   bool draining_ = false;
   bool dead_ = false;
   std::optional<Instant> armed_;
-  uint64_t arming_ = 0;
   Instant woken_at_{};
   int wakes_at_once_ = 0;
 };
@@ -82,18 +96,19 @@ class MachineHost final : public Host {
   using OnEvent = std::function<void(Event&)>;
 
   template <typename... Args>
-  MachineHost(Network& network, Schedule& clock, Trace& trace, Random random, SiteId site, std::string name,
-              OnEvent on_event, Args&&... args)
-      : Host(network, clock, trace, random.fork(), site, std::move(name)), on_event_(std::move(on_event)),
-        random_(random.fork()), machine_(std::forward<Args>(args)..., random_) {}
+  MachineHost(Commons& commons, Stack& stack, Random random, std::string name, OnEvent on_event, Args&&... args)
+      : Host(commons, stack, random.fork(), std::move(name)),
+        on_event_(std::move(on_event)),
+        random_(random.fork()),
+        machine_(std::forward<Args>(args)..., random_) {}
 
   M& machine() { return machine_; }
   const M& machine() const { return machine_; }
 
  protected:
-  void handle(Input& input) override { machine_.handle(clock_.now(), input); }
-  void handle_timeout() override { machine_.handle_timeout(clock_.now()); }
-  std::optional<Action> poll_action(MutableBytes room) override { return machine_.poll_action(clock_.now(), room); }
+  void handle(Input& input) override { machine_.handle(now(), input); }
+  void handle_timeout() override { machine_.handle_timeout(now()); }
+  std::optional<Action> poll_action(MutableBytes room) override { return machine_.poll_action(now(), room); }
   bool take_event() override {
     auto event = machine_.poll_event();
     if (event) on_event_(*event);

@@ -6,14 +6,13 @@ namespace ginnel::sim {
 
 namespace {
 
-constexpr size_t headers = 28;          // IPv4 and UDP
-constexpr Duration retransmission = 200ms;  // what one loss costs a TCP stream here
+constexpr size_t headers = 28;  // IPv4 and UDP
 
 }  // namespace
 
-void Link::send(size_t datagram_size, Schedule::Job arrive) {
+void Link::send(size_t datagram_size, Schedule::Job arrive, bool stream) {
   ++sent;
-  if (cut || datagram_size > config.datagram_max || random_.chance(config.loss)) {
+  if (cut || (datagram_size > config.datagram_max && !stream) || random_.chance(config.loss)) {
     ++lost;
     return;
   }
@@ -28,12 +27,6 @@ void Link::send(size_t datagram_size, Schedule::Job arrive) {
   if (config.jitter > Duration::zero()) due += random_.between(Duration::zero(), config.jitter);
   if (!config.reorder) due = last_arrival_ = std::max(last_arrival_, due);
   clock_->at(due, std::move(arrive));
-}
-
-Instant Link::stream_arrival(size_t size) {
-  Instant due = enqueue(size) + config.delay;
-  while (random_.chance(config.loss)) due += retransmission;
-  return due;
 }
 
 Instant Link::enqueue(size_t size) {

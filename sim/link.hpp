@@ -24,12 +24,8 @@ class Link {
  public:
   Link(Schedule& clock, Random random) : clock_(&clock), random_(random) {}
 
-  /// Calls `arrive` later, or never.
-  void send(size_t datagram_size, Schedule::Job arrive);
-  /// When bytes of a TCP stream that start now will be there; loss shows as delay.
-  Instant stream_arrival(size_t size);
-  /// When what was given so far has left; the next piece of a stream should wait for that.
-  Instant free_at() const { return free_at_; }
+  /// Calls `arrive` later, or never. `stream`: the sender cuts it into packets that fit, however long it is.
+  void send(size_t datagram_size, Schedule::Job arrive, bool stream = false);
 
   LinkConfig config;
   bool cut = false;

@@ -1,49 +1,284 @@
 #include "sim/world.hpp"
 
+#include <stdexcept>
+
 namespace ginnel::sim {
 
 namespace {
 
-constexpr Duration connect_limit = 10s;  // of drive/tcp_connection
+const Address server_ip = Address::v4(203, 0, 113, 1, 0), second_server_ip = Address::v4(203, 0, 113, 2, 0);
 
-std::vector<uint8_t> copy(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
+/// 2001:db8:SITE:HOST::nth, where HOST is 0 if the site's hosts share one network.
+Address global_v6(SiteId site, uint8_t host, uint16_t nth) {
+  Address out;
+  out.v6 = true;
+  out.ip = {0x20,
+            0x01,
+            0x0d,
+            0xb8,
+            static_cast<uint8_t>(site >> 16),
+            static_cast<uint8_t>(site >> 8),
+            static_cast<uint8_t>(site),
+            host};
+  out.ip[14] = static_cast<uint8_t>(nth >> 8);
+  out.ip[15] = static_cast<uint8_t>(nth);
+  return out;
+}
+
+Address in_net(const Address& net, uint16_t nth) {
+  Address out = net;
+  auto low = static_cast<uint16_t>((net.ip[2] << 8 | net.ip[3]) + nth);
+  out.ip[2] = static_cast<uint8_t>(low >> 8);
+  out.ip[3] = static_cast<uint8_t>(low);
+  return out;
+}
+
+constexpr uint16_t router_number = 1;
+const Address carrier_net = Address::v4(100, 64, 0, 0, 0);  // RFC 6598
+
+/// Where a layer's cross traffic comes from: an address that no host gets.
+Address neighbour_in(const Address& net) { return in_net(net, net.same_ip(carrier_net) ? 0xfffa : 250); }
 
 }  // namespace
 
-World::World(uint64_t seed) : random(seed), server_identity_(crypto::Identity::generate(random)) {
-  sites_.push_back({"server", Address::v4(203, 0, 113, 1, server_port), nullptr, nullptr});
+World::Site::Site(World& world, SiteId number, std::string called, const SiteConfig& how)
+    : id(number),
+      name(std::move(called)),
+      config(how),
+      edge(how.carrier.value_or(number)),
+      lan(world.clock, world.random.fork()),
+      up(world.clock, world.random.fork()),
+      down(world.clock, world.random.fork()) {
+  lan.config = world.config_.lan;
+  up.config = down.config = config.line;
 }
 
-SiteId World::add_home(std::string name, NatConfig config) {
-  auto site = static_cast<SiteId>(sites_.size());
-  auto n = static_cast<uint8_t>(site);
-  auto box = std::make_unique<NatBox>(Address::v4(198, 51, 100, n, 0), config, random.fork());
-  sites_.push_back({std::move(name), Address::v4(192, 168, n, 2, agent_port), std::move(box), nullptr});
-  return site;
+World::World(uint64_t seed, const WorldConfig& config)
+    : random(seed),
+      internet(clock, pool_, splitmix64(seed)),
+      commons{.clock = clock, .trace = trace, .server = {}},
+      config_(config),
+      server_identity_(crypto::Identity::generate(random)) {
+  internet.usual_way_hops = config.hops;
+  internet.answers_expired = config.answers_expired;
+  build_server();
 }
 
-Link& World::link(SiteId from, SiteId to) {
-  auto& link = links_[{from, to}];
-  if (!link) link = std::make_unique<Link>(clock, random.fork());
-  return *link;
+void World::build_server() {
+  SiteConfig here;
+  here.ipv6 = config_.server.ipv6 ? Ipv6::works : Ipv6::none;
+  Site& site = add("server", here);
+  Stack& stack = stacks_.emplace_back(internet, clock, random.fork());
+  site.hosts.push_back(&stack);
+  Member member = border(site, root_net);
+  member.stack = &stack;
+  stack.member = internet.add_member(member);
+  for (const Address& ip : {server_ip, second_server_ip}) {
+    if (ip.same_ip(second_server_ip) && !config_.server.second_address) continue;
+    internet.add_address(stack.member, ip);
+    stack.add_address(ip);
+  }
+  commons.server.push_back(server_ip.with_port(server_port));
+  if (!config_.server.ipv6) return;
+  add_ipv6(site, stack, 0);
+  commons.server.push_back(stack.addresses().back().with_port(server_port));
 }
 
-void World::set_way(SiteId a, SiteId b, const LinkConfig& config) { link(a, b).config = link(b, a).config = config; }
+std::vector<Address> World::server_addresses() const {
+  const ServerConfig& c = config_.server;
+  std::vector<Address> out = {server_ip.with_port(server_port)};
+  if (c.second_port) out.push_back(server_ip.with_port(second_server_port));
+  if (!c.second_address) return out;
+  if (!c.second_port) out.push_back({});
+  out.push_back(second_server_ip.with_port(server_port));
+  if (c.second_port) out.push_back(second_server_ip.with_port(second_server_port));
+  return out;
+}
 
 wire::ServerUrl World::server_url() const {
-  const Address& at = sites_[server_site].inside;
-  return {server_identity_.public_key(), at.ip_to_string(), at.port};
+  return {server_identity_.public_key(), server_ip.ip_to_string(), server_port};
+}
+
+// ---- to build it
+
+Address World::next_public() {
+  ++publics_;  // RFC 2544's 198.18.0.0/15, the last /24 but for routers
+  return Address::v4(198, static_cast<uint8_t>(18 + (publics_ >> 16)), static_cast<uint8_t>(publics_ >> 8),
+                     static_cast<uint8_t>(publics_), 0);
+}
+
+Address World::next_of_carrier(SiteId carrier) { return in_net(carrier_net, at(carrier).next_address++); }
+
+World::Site& World::add(std::string name, const SiteConfig& config) {
+  auto id = static_cast<SiteId>(sites_.size());
+  sites_.push_back(std::make_unique<Site>(*this, id, std::move(name), config));
+  return *sites_.back();
+}
+
+/// How a site meets the net outside: with its policy, by its line if that net is a carrier's.
+Member World::border(Site& site, NetId net) {
+  Member out;
+  out.net = net;
+  out.edge = site.edge;
+  out.policy = &site.policy;
+  if (net != root_net) {
+    out.up = &site.up;
+    out.down = &site.down;
+  }
+  return out;
+}
+
+/// The outside addresses of a layer.
+std::vector<Address> World::addresses_for(Site& site, size_t layer) {
+  std::vector<Address> out;
+  bool outermost = layer + 1 == site.config.nats.size();
+  for (size_t i = 0; i < site.config.nats[layer].addresses; ++i) {
+    if (!outermost)
+      out.push_back(
+          Address::v4(10, static_cast<uint8_t>(layer), static_cast<uint8_t>(site.id), static_cast<uint8_t>(2 + i), 0));
+    else
+      out.push_back(site.config.carrier ? next_of_carrier(*site.config.carrier) : next_public());
+  }
+  return out;
+}
+
+GatewayBox& World::add_layer(Site& site, const NatLayer& layer, NetId outer, std::vector<Address> outside,
+                             const Address& inside) {
+  std::optional<Address> own;
+  if (!layer.bridges) own = in_net(inside, router_number);
+  GatewayBox& box = boxes_.emplace_back(layer, outside, own, neighbour_in(inside), clock.now(), random.fork());
+  Net net;
+  net.router = &box;
+  if (!layer.bridges) net.prefixes.push_back(inside);
+  net.lan = &site.lan;
+  box.inside_net = internet.add_net(std::move(net));
+  bool at_border = outer == root_net || site.layers.empty();
+  Member face = border(site, outer);
+  if (!at_border) face.policy = nullptr, face.up = face.down = nullptr;
+  face.gateway = &box;
+  box.member4 = internet.add_member(face);
+  for (const Address& ip : outside) internet.add_address(box.member4, ip);
+  site.layers.insert(site.layers.begin(), &box);
+  return box;
+}
+
+SiteId World::add_site(std::string name, const SiteConfig& config) {
+  Site& site = add(std::move(name), config);
+  site.inner = config.carrier ? at(*config.carrier).inner : root_net;
+  auto low = static_cast<uint8_t>(site.id);
+  for (size_t i = config.nats.size(); i-- > 0;) {
+    Address inside = i == 0 ? config.lan.value_or(Address::v4(192, 168, low, 0, 0))
+                            : Address::v4(10, static_cast<uint8_t>(i - 1), low, 0, 0);
+    site.inner = add_layer(site, config.nats[i], site.inner, addresses_for(site, i), inside).inside_net;
+  }
+  if (config.nats.empty()) return site.id;
+  Net& lan = internet.net(site.inner);
+  lan.isolated = config.isolated;
+  if (config.ipv6 == Ipv6::none) return site.id;
+  Address prefix = global_v6(site.id, 0, 0);
+  lan.prefixes.push_back(prefix);
+  if (config.ipv6 == Ipv6::broken) return site.id;
+  Member face = border(site, root_net);  // IPv6 passes no carrier's NAT
+  face.gateway = site.layers.front();
+  site.layers.front()->member6 = internet.add_member(face);
+  internet.add_address(site.layers.front()->member6, prefix);
+  return site.id;
+}
+
+SiteId World::add_carrier(std::string name, const CarrierConfig& config) {
+  SiteConfig how;
+  how.ipv6 = config.ipv6;
+  how.nats.push_back(config.nat);
+  Site& site = add(std::move(name), how);
+  std::vector<Address> outside;
+  for (size_t i = 0; i < config.nat.addresses; ++i) outside.push_back(next_public());
+  GatewayBox& box = add_layer(site, config.nat, root_net, std::move(outside), carrier_net);
+  site.inner = box.inside_net;
+  internet.net(site.inner).isolated = config.isolated;
+  if (config.ipv6 != Ipv6::works) return site.id;
+  Member face = border(site, root_net);
+  face.gateway = &box;
+  box.member6 = internet.add_member(face);
+  return site.id;
+}
+
+Stack& World::add_host(SiteId id) {
+  Site& site = at(id);
+  Stack& stack = stacks_.emplace_back(internet, clock, random.fork());
+  size_t nth = site.hosts.size();
+  site.hosts.push_back(&stack);
+  const auto& nats = site.config.nats;
+  Member member;
+  member.net = site.inner;
+  if (nats.empty()) member = border(site, site.inner);
+  member.stack = &stack;
+  stack.member = internet.add_member(member);
+  Address ip;
+  if (!nats.empty() && nats[0].bridges)
+    ip = site.layers[0]->outside().at(nth);
+  else if (!nats.empty())
+    ip = in_net(internet.net(site.inner).prefixes.at(0), site.next_address++);
+  else
+    ip = site.config.carrier ? next_of_carrier(*site.config.carrier) : next_public();
+  internet.add_address(stack.member, ip);
+  stack.add_address(ip);
+  add_ipv6(site, stack, nth);
+  for (const Bridge& bridge : site.config.bridges) stack.add_bridge(bridge);
+  return stack;
+}
+
+void World::add_ipv6(Site& site, Stack& stack, size_t nth) {
+  if (site.config.ipv6 == Ipv6::none) return;
+  bool shared = !site.config.nats.empty();
+  Address ip = shared ? global_v6(site.id, 0, static_cast<uint16_t>(2 + nth))
+                      : global_v6(site.id, static_cast<uint8_t>(1 + nth), 2);
+  stack.add_address(ip);
+  if (!shared && site.config.ipv6 == Ipv6::broken) return;
+  internet.add_address(stack.member, ip);
+  if (shared || !site.config.carrier) return;
+  if (uint32_t face = at(*site.config.carrier).layers[0]->member6; face != nobody) internet.add_address(face, ip);
+}
+
+Stack& World::add_router(SiteId id, size_t layer) {
+  Site& site = at(id);
+  GatewayBox& box = *site.layers.at(layer);
+  Stack& stack = stacks_.emplace_back(internet, clock, random.fork());
+  Member member;
+  member.net = box.inside_net;
+  member.stack = &stack;
+  stack.member = internet.add_member(member);
+  Address ip = in_net(internet.net(box.inside_net).prefixes.at(0), router_number);
+  internet.add_address(stack.member, ip);
+  stack.add_address(ip);
+  return stack;
+}
+
+Way& World::way(SiteId from, SiteId to) {
+  SiteId a = at(from).edge, b = at(to).edge;
+  if (a == b)
+    throw std::invalid_argument(at(from).name + " and " + at(to).name + " have one edge: shape lan() or line_up()");
+  return internet.way(a, b);
 }
 
 // ---- to break it
 
 void World::start_server() {
+  Stack& stack = host(server_site);
   auto on_event = [this](rendezvous::ServerEvent& event) { trace.line(clock.now(), "server", "event", event.text); };
-  servers_.push_back(std::make_unique<ServerHost>(*this, clock, trace, random.fork(), server_site, "server", on_event,
-                                                  server_identity_, std::set<PublicKey>{}, server_instance_++));
+  servers_.push_back(std::make_unique<ServerHost>(commons, stack, random.fork(), "server", on_event, server_identity_,
+                                                  std::set<PublicKey>{}, server_instance_++));
   server_host_ = servers_.back().get();
   server_host_->coalesce = coalesce;
-  settle(server_site, server_host_);
+  std::vector<Address> sockets = server_addresses();
+  for (SocketId id = 0; id < sockets.size(); ++id)
+    if (sockets[id].port != 0) stack.open_udp(id, sockets[id]);
+  Address any, any6;
+  any6.v6 = true;
+  if (config_.server.ipv6) stack.open_udp(0, any6.with_port(server_port));
+  for (uint16_t port : config_.server.tcp_ports) {
+    stack.tcp().listen(any.with_port(port));
+    if (config_.server.ipv6) stack.tcp().listen(any6.with_port(port));
+  }
   trace.line(clock.now(), "server", "starts");
 }
 
@@ -51,103 +286,43 @@ void World::kill_server() {
   if (!server_host_) return;
   server_host_->kill();
   server_host_ = nullptr;
-  settle(server_site, nullptr);
-  for (auto at = tcp_.begin(); at != tcp_.end();) {
-    bool ours = at->first.first == server_site;
-    if (ours) at->second.wire->kill(at->second.end);
-    at = ours ? tcp_.erase(at) : std::next(at);
-  }
   trace.line(clock.now(), "server", "dies");
 }
 
-void World::reboot_nat(SiteId site, bool fresh_ports) {
-  nat(site).reboot(fresh_ports);
-  forget_tcp(site);
-  trace.line(clock.now(), sites_[static_cast<size_t>(site)].name, "its NAT reboots");
+void World::reboot_nat(SiteId id, bool fresh_ports) {
+  for (GatewayBox* box : at(id).layers) box->reboot(fresh_ports);
+  trace.line(clock.now(), at(id).name, "its NAT reboots");
 }
 
-void World::move(SiteId site) {
-  nat(site).move_to(Address::v4(198, 51, ++moves_, static_cast<uint8_t>(100 + site), 0));
-  forget_tcp(site);
-  trace.line(clock.now(), sites_[static_cast<size_t>(site)].name, "moves to", nat(site).public_ip().ip_to_string());
-}
-
-void World::forget_tcp(SiteId site) {
-  for (auto& [key, connection] : tcp_)
-    if (key.first == site) connection.wire->forget();
-}
-
-// ---- datagrams
-
-SiteId World::site_of(const Address& to) const {
-  for (size_t i = 0; i < sites_.size(); ++i) {
-    const Site& site = sites_[i];
-    if (site.nat ? to.same_ip(site.nat->public_ip()) : to == site.inside) return static_cast<SiteId>(i);
-  }
-  return -1;
-}
-
-void World::send_datagram(SiteId from, const Address& to, Bytes datagram) {
-  Site& site = sites_[static_cast<size_t>(from)];
-  std::optional<Address> source = site.inside;
-  if (site.nat) source = site.nat->outbound(clock.now(), site.inside, to);
-  SiteId target = site_of(to);
-  if (!source || target < 0 || target == from) return;  // private addresses of other homes, and hairpins, lead nowhere
-  link(from, target).send(datagram.size(), [this, target, source = *source, to, bytes = copy(datagram)]() mutable {
-    arrive(target, source, to, std::move(bytes));
-  });
-}
-
-void World::arrive(SiteId at, const Address& from, const Address& to, std::vector<uint8_t> bytes) {
-  Site& site = sites_[static_cast<size_t>(at)];
-  if (site.nat && !site.nat->inbound(clock.now(), from, to)) return;
-  if (site.host) site.host->receive(from, std::move(bytes));
-}
-
-// ---- TCP
-
-TcpWire::Callbacks World::callbacks(Host* host, TcpId id) {
-  return {[host, id](const std::vector<uint8_t>& bytes) { host->tcp_bytes(id, bytes); },
-          [host, id] { host->input(TcpWritable{id}); }, [host, id](std::string why) { host->tcp_closed(id, std::move(why)); }};
-}
-
-void World::connect_tcp(SiteId from, TcpId id, const Address& to) {
-  Site& site = sites_[static_cast<size_t>(from)];
-  Link &up = link(from, server_site), &down = link(server_site, from);
-  if (site.tcp_blocked || to != sites_[server_site].inside || up.cut || down.cut) {
-    clock.after(connect_limit, [host = site.host, id] { host->tcp_closed(id, "did not answer"); });
-    return;
-  }
-  connecting_.insert({from, id});
-  Address outside = site.nat ? site.nat->public_ip().with_port(static_cast<uint16_t>(50'000 + id)) : site.inside;
-  clock.at(up.stream_arrival(0), [this, from, id, outside, host = site.host, &up, &down] {
-    if (!connecting_.erase({from, id})) return;  // closed meanwhile
-    if (!server_host_) {
-      clock.at(down.stream_arrival(0), [host, id] { host->tcp_closed(id, "connection refused"); });
-      return;
+void World::move(SiteId id) {
+  Site& site = at(id);
+  NetId net = site.config.carrier ? at(*site.config.carrier).inner : root_net;
+  auto fresh = [&] { return site.config.carrier ? next_of_carrier(*site.config.carrier) : next_public(); };
+  auto change_host = [&](Stack& stack, const Address& before, const Address& after, NetId where) {
+    internet.remove_address(where, before);
+    stack.replace_address(before, after);
+    internet.add_address(stack.member, after);
+  };
+  if (site.layers.empty()) {
+    for (Stack* stack : site.hosts) change_host(*stack, stack->addresses().front(), fresh(), net);
+  } else {
+    GatewayBox& box = *site.layers.back();
+    std::vector<Address> before = box.outside(), after;
+    for (const Address& ip : before) {
+      internet.remove_address(net, ip);
+      after.push_back(fresh());
+      internet.add_address(box.member4, after.back());
     }
-    TcpId accepted = next_accepted_++;
-    auto wire = std::make_shared<TcpWire>(clock, up, down, callbacks(host, id), callbacks(server_host_, accepted));
-    tcp_[{from, id}] = {wire, TcpWire::client};
-    tcp_[{server_site, accepted}] = {wire, TcpWire::server};
-    server_host_->input(TcpAccepted{accepted, outside});
-    clock.at(down.stream_arrival(0), [this, from, id, host] {
-      if (tcp_.contains({from, id})) host->input(TcpConnected{id, inside(from)});
-    });
-  });
+    box.move_to(after);
+    if (site.config.nats.back().bridges)
+      for (size_t i = 0; i < site.hosts.size(); ++i) change_host(*site.hosts[i], before.at(i), after.at(i), site.inner);
+  }
+  trace.line(clock.now(), site.name, "moves to", outside(id).ip_to_string());
 }
 
-bool World::send_tcp(SiteId from, TcpId id, Bytes bytes) {
-  auto at = tcp_.find({from, id});
-  return at == tcp_.end() || at->second.wire->send(at->second.end, bytes);
-}
-
-void World::close_tcp(SiteId from, TcpId id) {
-  connecting_.erase({from, id});
-  auto at = tcp_.find({from, id});
-  if (at == tcp_.end()) return;
-  at->second.wire->close(at->second.end);
-  tcp_.erase(at);
+Address World::outside(SiteId id) {
+  Site& edge = at(at(id).edge);
+  return edge.layers.empty() ? edge.hosts.at(0)->addresses().front() : edge.layers.back()->outside().front();
 }
 
 }  // namespace ginnel::sim

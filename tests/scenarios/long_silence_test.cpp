@@ -6,7 +6,7 @@ namespace ginnel::scenarios {
 namespace {
 
 Outcome long_silence(uint64_t seed, bool traced, bool direct, Measure* resumed) {
-  NatConfig nat = direct ? sim::port_restricted : sim::symmetric;
+  SiteConfig nat = direct ? sim::port_restricted : sim::symmetric;
   TwoHomes t(seed, traced, nat, nat);
   Outcome out;
   if (direct) t.set_round_trips(t.near_rtt, t.far_rtt, t.draw.between(5ms, std::min<Duration>(150ms, t.relay_rtt())));

@@ -5,9 +5,9 @@ namespace ginnel::scenarios {
 namespace {
 
 Outcome loss_20_percent(uint64_t seed, bool traced, Measure* connected, Measure* done) {
-  const NatConfig kinds[] = {sim::port_restricted, sim::full_cone, sim::symmetric};
+  const SiteConfig kinds[] = {sim::port_restricted, sim::full_cone, sim::symmetric};
   sim::Random pick(seed);
-  NatConfig first = kinds[pick.below(3)], second = kinds[pick.below(3)];
+  SiteConfig first = kinds[pick.below(3)], second = kinds[pick.below(3)];
   TwoHomes t(seed, traced, first, second);
   Outcome out;
   sim::LinkConfig link;

@@ -5,10 +5,10 @@
 namespace ginnel::scenarios {
 namespace {
 
-constexpr NatConfig address_restricted{sim::Depends::on_nothing, sim::Depends::on_address};
-constexpr NatConfig address_symmetric{sim::Depends::on_address, sim::Depends::on_address_and_port, false};
+const SiteConfig address_symmetric = sim::behind(
+    sim::cone(nat::Depends::on_address, nat::Depends::on_address_and_port, nat::PortChoice::random));
 
-Outcome pair(uint64_t seed, bool traced, NatConfig a, NatConfig b, const std::string& expected) {
+Outcome pair(uint64_t seed, bool traced, SiteConfig a, SiteConfig b, const std::string& expected) {
   sim::Random pick(seed);
   if (pick.chance(0.5)) std::swap(a, b);
   TwoHomes t(seed, traced, a, b);
@@ -23,14 +23,14 @@ Outcome pair(uint64_t seed, bool traced, NatConfig a, NatConfig b, const std::st
   return t.finish(out);
 }
 
-void run(const NatConfig& a, const NatConfig& b, const std::string& expected) {
+void run(const SiteConfig& a, const SiteConfig& b, const std::string& expected) {
   for_each_seed(200, [&](uint64_t seed, bool traced) { return pair(seed, traced, a, b, expected); });
 }
 
 TEST(NatPairs, SymmetricAndPortRestrictedStayRelayed) { run(sim::symmetric, sim::port_restricted, "relay"); }
 TEST(NatPairs, SymmetricAndSymmetricStayRelayed) { run(sim::symmetric, sim::symmetric, "relay"); }
 TEST(NatPairs, SymmetricAndFullConeBecomeDirect) { run(sim::symmetric, sim::full_cone, "udp-punch"); }
-TEST(NatPairs, SymmetricAndAddressRestrictedBecomeDirect) { run(sim::symmetric, address_restricted, "udp-punch"); }
+TEST(NatPairs, SymmetricAndAddressRestrictedBecomeDirect) { run(sim::symmetric, sim::address_restricted, "udp-punch"); }
 TEST(NatPairs, AddressSymmetricAndFullConeBecomeDirect) { run(address_symmetric, sim::full_cone, "udp-punch"); }
 
 TEST(NatPairs, SameSeedSameTrace) {

@@ -12,7 +12,7 @@ struct Measured {
 };
 
 Outcome server_restarts(uint64_t seed, bool traced, bool direct, Measured* measured) {
-  NatConfig nat = direct ? sim::port_restricted : sim::symmetric;
+  SiteConfig nat = direct ? sim::port_restricted : sim::symmetric;
   TwoHomes t(seed, traced, nat, nat);
   Outcome out;
   if (direct) t.set_round_trips(t.near_rtt, t.far_rtt, t.draw.between(5ms, std::min<Duration>(150ms, t.relay_rtt())));

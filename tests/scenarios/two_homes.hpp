@@ -12,7 +12,7 @@
 namespace ginnel::scenarios {
 
 using sim::Agent;
-using sim::NatConfig;
+using sim::SiteConfig;
 using sim::SiteId;
 using sim::Speech;
 using sim::StreamEnd;
@@ -23,7 +23,7 @@ using sim::World;
 inline constexpr wire::ServiceId service{'s', 'c', 'e', 'n', 'a', 'r', 'i', 'o'};
 
 struct TwoHomes {
-  TwoHomes(uint64_t seed, bool traced, NatConfig dialler_nat, NatConfig acceptor_nat)
+  TwoHomes(uint64_t seed, bool traced, SiteConfig dialler_nat, SiteConfig acceptor_nat)
       : world(seed), draw(world.random.fork()) {
     world.trace.on = traced;
     world.coalesce = draw.chance(0.5) ? Duration::zero() : 100us;

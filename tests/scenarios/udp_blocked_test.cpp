@@ -5,11 +5,7 @@
 namespace ginnel::scenarios {
 namespace {
 
-NatConfig blocked() {
-  NatConfig nat = sim::port_restricted;
-  nat.udp_blocked = true;
-  return nat;
-}
+SiteConfig blocked() { return sim::port_restricted.without_udp(); }
 
 Outcome udp_blocked(uint64_t seed, bool traced, Measure* first) {
   sim::Random pick(seed);
@@ -36,7 +32,7 @@ Outcome udp_blocked(uint64_t seed, bool traced, Measure* first) {
 }
 
 Outcome udp_dies(uint64_t seed, bool traced, bool direct, Measure* gaps) {
-  NatConfig nat = direct ? sim::port_restricted : sim::symmetric;
+  SiteConfig nat = direct ? sim::port_restricted : sim::symmetric;
   TwoHomes t(seed, traced, nat, nat);
   Outcome out;
   if (direct) t.set_round_trips(t.near_rtt, t.far_rtt, t.draw.between(5ms, std::min<Duration>(150ms, t.relay_rtt())));
@@ -47,7 +43,7 @@ Outcome udp_dies(uint64_t seed, bool traced, bool direct, Measure* gaps) {
   t.world.clock.run_for(t.draw.between(5s, 12s));
   out.expect(t.both_on(direct ? "udp-punch" : "relay"), "on " + t.dialler->technique());
   Agent& victim = t.draw.chance(0.5) ? *t.dialler : *t.acceptor;
-  t.world.nat(victim.site()).config.udp_blocked = true;
+  t.world.block_udp(victim.site(), true);
   Instant died = t.now();
   t.world.trace.line(died, "world", "UDP dies");
   t.world.clock.run_for(t.draw.between(8s, 12s));
@@ -56,7 +52,7 @@ Outcome udp_dies(uint64_t seed, bool traced, bool direct, Measure* gaps) {
   out.expect(gap <= 5s, "a gap of " + std::to_string(to_ms(gap)) + " ms");
   out.expect(victim.server_ups.back().second.tcp != 0, "not on TCP");
   if (gaps) gaps->add(to_ms(gap));
-  t.world.nat(victim.site()).config.udp_blocked = false;
+  t.world.block_udp(victim.site(), false);
   Instant mended = t.now();
   t.world.trace.line(mended, "world", "UDP lives");
   t.world.clock.run_for(15s);
