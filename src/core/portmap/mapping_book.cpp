@@ -16,10 +16,6 @@ constexpr int tries = 128;
 
 }  // namespace
 
-std::string_view to_string(Method method) {
-  return method == Method::pcp ? "pcp" : method == Method::nat_pmp ? "nat-pmp" : "upnp";
-}
-
 MappingBook::MappingBook(Instant now, std::vector<Prefix> networks, const BookLimits& limits, ForwardEngine& engine,
                          Rng& rng)
     : networks_(std::move(networks)), limits_(limits), engine_(engine), rng_(rng), epoch_began_(now) {

@@ -15,6 +15,7 @@
 #include "base/deadline.hpp"
 #include "base/rng.hpp"
 #include "base/timer_set.hpp"
+#include "core/portmap/method.hpp"
 #include "core/portmap/prefix.hpp"
 #include "wire/pcp.hpp"
 
@@ -37,9 +38,6 @@ class ForwardEngine {
   /// It may be gone already, with its address.
   virtual void remove_forward(const Forward& forward) = 0;
 };
-
-enum class Method : uint8_t { pcp, nat_pmp, upnp };
-std::string_view to_string(Method method);  ///< "pcp", "nat-pmp", "upnp"
 
 struct Lease {
   Method method = Method::pcp;
