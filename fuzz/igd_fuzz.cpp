@@ -1,5 +1,5 @@
-// Any bytes as XML, device description, SOAP call, SOAP answer and SOAPACTION. Promises: what comes out is bounded by what
-// went in; what is understood, written again, is understood the same; no bytes, put into an argument, can become
+// Any bytes as XML, device description, SOAP call, SOAP answer and SOAPACTION. Promises: what comes out is bounded by
+// what went in; what is understood, written again, is understood the same; no bytes, put into an argument, can become
 // anything but that argument's text. UPnP Device Architecture 1.1 sections 2.3 and 3.2.
 #include <cstdint>
 
@@ -60,7 +60,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (auto elements = parse_xml(bytes, how)) check_bounds(*elements, size);
   if (auto description = parse_igd_description(bytes)) {
     FUZZ_CHECK(description->services.size() <= igd_services_max && description->name.size() <= 64);
-    for (const auto& service : description->services) FUZZ_CHECK(service.type.starts_with("urn:schemas-upnp-org:service:WAN"));
+    for (const auto& service : description->services)
+      FUZZ_CHECK(service.type.starts_with("urn:schemas-upnp-org:service:WAN"));
   }
   if (auto call = parse_soap_call(bytes)) check_call(*call);
   if (auto answer = parse_soap_answer(bytes, "A")) {

@@ -131,33 +131,38 @@ void pcp_seeds(Rng& rng) {
   request.opcode = PcpOpcode::peer;
   request.peer = Address::v4(203, 0, 113, 5, 443);
   write("pcp", "peer", put_pcp_request(request, room));
-  write("pcp", "mapped", put_pcp_response({pcp_version, PcpOpcode::map, PcpResult::success, 7200, 9, request.mapping}, room));
+  write("pcp", "mapped",
+        put_pcp_response({pcp_version, PcpOpcode::map, PcpResult::success, 7200, 9, request.mapping}, room));
 
   write("nat_pmp", "address", put_nat_pmp_request({}, room));
   write("nat_pmp", "map", put_nat_pmp_request({NatPmpOpcode::map_tcp, 22, 22, 7200}, room));
   NatPmpResponse answer;
   answer.address = Address::v4(198, 51, 100, 7, 0);
   write("nat_pmp", "address_answer", put_nat_pmp_response(answer, room));
-  write("nat_pmp", "mapped", put_nat_pmp_response({NatPmpOpcode::map_tcp, NatPmpResult::success, 9, {}, 22, 22, 7200}, room));
+  write("nat_pmp", "mapped",
+        put_nat_pmp_response({NatPmpOpcode::map_tcp, NatPmpResult::success, 9, {}, 22, 22, 7200}, room));
 }
 
 void upnp_seeds() {
   const std::string device(std::string(igd_device_prefix) + "1"), service(std::string(igd_ip_connection_prefix) + "1");
   const std::string usn = "uuid:0123::" + device, location = "http://192.168.1.1:5000/root.xml";
   int number = 0;
-  for (const SsdpMessage& message : {SsdpMessage{SsdpKind::search, device, {}, {}, 2}, SsdpMessage{SsdpKind::byebye, device, usn},
-                                     SsdpMessage{SsdpKind::response, device, usn, location, 0, 120},
-                                     SsdpMessage{SsdpKind::alive, device, usn, location, 0, 1800}})
+  for (const SsdpMessage& message :
+       {SsdpMessage{SsdpKind::search, device, {}, {}, 2}, SsdpMessage{SsdpKind::byebye, device, usn},
+        SsdpMessage{SsdpKind::response, device, usn, location, 0, 120},
+        SsdpMessage{SsdpKind::alive, device, usn, location, 0, 1800}})
     write("ssdp", "message_" + std::to_string(number++), as_bytes(ssdp_text(message, "Linux/6 UPnP/1.1 ginnel/1")));
   write("ssdp", "url", as_bytes(location));
-  write("igd", "call", as_bytes(soap_call(service, {"AddPortMapping", {{"NewRemoteHost", ""}, {"NewExternalPort", "80"}}})));
+  write("igd", "call",
+        as_bytes(soap_call(service, {"AddPortMapping", {{"NewRemoteHost", ""}, {"NewExternalPort", "80"}}})));
   write("igd", "answer", as_bytes(soap_answer(service, "A", {{"NewExternalIPAddress", "198.51.100.7"}})));
   write("igd", "fault", as_bytes(soap_fault(718, "ConflictInMappingEntry")));
   write("igd", "action", as_bytes(soap_action(service, "GetStatusInfo")));
   write("igd", "description",
-        as_bytes("<?xml version=\"1.0\"?><root xmlns=\"urn:schemas-upnp-org:device-1-0\"><URLBase>http://192.168.1.1/</URLBase>"
-                 "<device><friendlyName>x</friendlyName><serviceList><service><serviceType>" + service +
-                 "</serviceType><controlURL>/c</controlURL></service></serviceList></device></root>"));
+        as_bytes("<?xml version=\"1.0\"?><root "
+                 "xmlns=\"urn:schemas-upnp-org:device-1-0\"><URLBase>http://192.168.1.1/</URLBase>"
+                 "<device><friendlyName>x</friendlyName><serviceList><service><serviceType>" +
+                 service + "</serviceType><controlURL>/c</controlURL></service></serviceList></device></root>"));
 }
 
 }  // namespace

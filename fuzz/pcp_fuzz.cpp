@@ -18,7 +18,8 @@ using Room = std::array<uint8_t, pcp_message_max>;
 void check_error(Bytes datagram, PcpResult error) {
   Room room;
   Bytes answer = put_pcp_error(datagram, error, 30, 1, room);
-  FUZZ_CHECK(answer.size() % 4 == 0 && answer.size() <= std::max<size_t>(pcp_header_size, (datagram.size() + 3) / 4 * 4));
+  FUZZ_CHECK(answer.size() % 4 == 0 &&
+             answer.size() <= std::max<size_t>(pcp_header_size, (datagram.size() + 3) / 4 * 4));
   FUZZ_CHECK(std::holds_alternative<std::monostate>(parse_pcp_request(answer)));  // two servers do not talk for ever
   auto response = parse_pcp_response(answer);
   if (error == PcpResult::unsupp_version && (datagram[1] & 0x7f) == 0) FUZZ_CHECK(response.has_value());

@@ -1,7 +1,7 @@
 // Any gateway against a client: datagrams that answer what it asked, nearly answer it, or are anything; HTTP answers
 // likewise; time; networks and wishes that change. Promises: it talks to its gateway only; it has one HTTP request at a
-// time, to a path that can stand in a request line; what it calls mapped was wanted and can be an address; it never spins;
-// and it ends within a second when told to. RFC 6887, RFC 6886, UPnP IGD.
+// time, to a path that can stand in a request line; what it calls mapped was wanted and can be an address; it never
+// spins; and it ends within a second when told to. RFC 6887, RFC 6886, UPnP IGD.
 #include <cstdint>
 #include <set>
 #include <vector>
@@ -38,10 +38,12 @@ struct Storm {
         ++sent;
         FUZZ_CHECK(send->from == Socket::own && !send->bytes.empty());
         FUZZ_CHECK(send->to == wire::ssdp_group || send->to.same_ip(gateway));
-        if (send->to.port == 5351) (send->bytes[0] == 2 ? last_pcp : last_nat_pmp).assign(send->bytes.begin(), send->bytes.end());
+        if (send->to.port == 5351)
+          (send->bytes[0] == 2 ? last_pcp : last_nat_pmp).assign(send->bytes.begin(), send->bytes.end());
       } else if (auto* ask = std::get_if<HttpAsk>(&*action)) {
         ++sent;
-        FUZZ_CHECK(!asked && ask->to.same_ip(gateway) && ask->to.port != 0 && ask->body_max <= 65536 && ask->limit <= 3s);
+        FUZZ_CHECK(!asked && ask->to.same_ip(gateway) && ask->to.port != 0 && ask->body_max <= 65536 &&
+                   ask->limit <= 3s);
         FUZZ_CHECK(ask->path.starts_with('/'));
         for (char c : ask->path) FUZZ_CHECK(c > ' ' && c < 0x7f);
         for (const auto& [name, value] : ask->headers) FUZZ_CHECK(value.find_first_of("\r\n") == value.npos);
@@ -95,7 +97,8 @@ struct Storm {
     if (flags & 32) r.version = in.u8();
     if (flags & 64) r.opcode = wire::PcpOpcode::announce;
     std::array<uint8_t, wire::pcp_message_max> room;
-    datagram(gateway.with_port(5351), wire::put_pcp_response(r, room), flags & 64 ? Socket::announcements : Socket::own);
+    datagram(gateway.with_port(5351), wire::put_pcp_response(r, room),
+             flags & 64 ? Socket::announcements : Socket::own);
   }
 
   void answer_nat_pmp(Reader& in) {
@@ -103,7 +106,8 @@ struct Storm {
     auto* request = std::get_if<wire::NatPmpRequest>(&incoming);
     if (!request) return;
     uint8_t flags = in.u8();
-    wire::NatPmpResponse r{request->opcode, wire::NatPmpResult::success, in.u8(), {}, request->internal_port, 4000, 7200};
+    wire::NatPmpResponse r{
+        request->opcode, wire::NatPmpResult::success, in.u8(), {}, request->internal_port, 4000, 7200};
     r.address = Address::v4(198, 51, 100, 7, 0);
     if (flags & 1) r.result = static_cast<wire::NatPmpResult>(in.u8() % 8);
     if (flags & 2) r.lifetime = in.u32();
@@ -126,8 +130,9 @@ struct Storm {
     std::string body = flags & 8 ? text(in) : "";
     if (ask && ask->method == "GET" && body.empty())
       body = "<root>" + (flags & 16 ? "<URLBase>" + text(in) + "</URLBase>" : "") +
-             "<device><serviceList><service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:" + (flags & 32 ? "2" : "1") +
-             "</serviceType><controlURL>" + (flags & 64 ? text(in) : "/ctl") + "</controlURL></service></serviceList></device></root>";
+             "<device><serviceList><service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:" +
+             (flags & 32 ? "2" : "1") + "</serviceType><controlURL>" + (flags & 64 ? text(in) : "/ctl") +
+             "</controlURL></service></serviceList></device></root>";
     if (ask && ask->method == "POST" && body.empty()) {
       auto call = wire::parse_soap_call(as_bytes(ask->body));
       FUZZ_CHECK(call.has_value());
@@ -142,18 +147,25 @@ struct Storm {
   void move(Reader& in) {
     uint8_t kind = in.u8();
     switch (kind % 10) {
-      case 0: return answer_pcp(in);
-      case 1: return answer_nat_pmp(in);
-      case 2: return answer_http(in);
-      case 3: return pass(std::chrono::milliseconds(in.u8()));
-      case 4: return pass(std::chrono::seconds(in.u16()));
+      case 0:
+        return answer_pcp(in);
+      case 1:
+        return answer_nat_pmp(in);
+      case 2:
+        return answer_http(in);
+      case 3:
+        return pass(std::chrono::milliseconds(in.u8()));
+      case 4:
+        return pass(std::chrono::seconds(in.u16()));
       case 5: {
         std::string location = kind & 64 ? text(in) : "http://" + gateway.ip_to_string() + ":5000/root.xml";
         std::string answer = wire::ssdp_text({wire::SsdpKind::response, "a", "b", location, 0, 60});
         return datagram(gateway.with_port(1900), as_bytes(answer));
       }
       case 6: {
-        Address from = kind & 64 ? gateway.with_port(5351) : kind & 128 ? gateway.with_port(in.u16()) : Address::v4(203, 0, 113, 9, 5351);
+        Address from = kind & 64    ? gateway.with_port(5351)
+                       : kind & 128 ? gateway.with_port(in.u16())
+                                    : Address::v4(203, 0, 113, 9, 5351);
         std::string bytes = text(in);
         return datagram(from, as_bytes(bytes), static_cast<Socket>(in.u8() % 4));
       }
@@ -174,7 +186,8 @@ struct Storm {
         }
         return drain();
       }
-      default: return datagram(gateway.with_port(5351), in.take(std::min<size_t>(in.u8() % 64, in.rest().size())));
+      default:
+        return datagram(gateway.with_port(5351), in.take(std::min<size_t>(in.u8() % 64, in.rest().size())));
     }
   }
 };

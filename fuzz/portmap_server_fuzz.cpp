@@ -1,7 +1,8 @@
-// Any moves of four hosts inside and one outside against a gateway's port mapping: datagrams and HTTP of every kind, time,
-// another outside address. Promises: the engine has exactly the leases that the book has; a lease leads to a host that
-// asked for it, lasts a week at most, and is never touched by another host; a host has its quota at most; strangers get
-// nothing; whoever asks is answered and nobody else; time never stands still. RFC 6887, RFC 6886, UPnP IGD.
+// Any moves of four hosts inside and one outside against a gateway's port mapping: datagrams and HTTP of every kind,
+// time, another outside address. Promises: the engine has exactly the leases that the book has; a lease leads to a host
+// that asked for it, lasts a week at most, and is never touched by another host; a host has its quota at most;
+// strangers get nothing; whoever asks is answered and nobody else; time never stands still. RFC 6887, RFC 6886, UPnP
+// IGD.
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -52,7 +53,8 @@ struct Storm {
       FUZZ_CHECK(to_all || service.book().is_inside(action->to));
       if (action->from == Socket::requests && !to_all) answered.push_back(action->to);
     }
-    while (service.poll_event()) {}
+    while (service.poll_event()) {
+    }
   }
 
   void check() {
@@ -104,7 +106,9 @@ struct Storm {
     r.opcode = flags & 1 ? wire::PcpOpcode::map : static_cast<wire::PcpOpcode>(flags >> 1 & 1);
     r.lifetime = flags & 4 ? 0 : in.u32();
     r.client = flags & 8 ? host(in.u8()).with_port(0) : from.with_port(0);
-    r.mapping = {{in.u8()}, static_cast<uint8_t>(flags & 16 ? wire::ip_protocol_tcp : wire::ip_protocol_udp), in.u16(),
+    r.mapping = {{in.u8()},
+                 static_cast<uint8_t>(flags & 16 ? wire::ip_protocol_tcp : wire::ip_protocol_udp),
+                 in.u16(),
                  Address::v4(198, 51, 100, 7, in.u16())};
     if (flags & 32) r.mapping.protocol = in.u8();
     r.options.prefer_failure = flags & 64 && r.opcode == wire::PcpOpcode::map;
@@ -135,13 +139,16 @@ struct Storm {
       if (argument.name == "NewManage") value = flags & 16 ? "1" : "0";
       if (argument.name == "NewRemoteHost") value = "";
       if (argument.name == "NewPortMappingIndex") value = std::to_string(in.u8() % 16);
-      if (argument.name == "NewPortMappingDescription") value = std::string(as_text(in.take(std::min<size_t>(in.u8(), in.rest().size()))));
-      if (flags & 8 && in.u8() % 8 == 0) value = std::string(as_text(in.take(std::min<size_t>(in.u8() % 16, in.rest().size()))));
+      if (argument.name == "NewPortMappingDescription")
+        value = std::string(as_text(in.take(std::min<size_t>(in.u8(), in.rest().size()))));
+      if (flags & 8 && in.u8() % 8 == 0)
+        value = std::string(as_text(in.take(std::min<size_t>(in.u8() % 16, in.rest().size()))));
       call.arguments.push_back({std::string(argument.name), value});
     }
     const char* names[] = {"l3", "common", "ip"};
     http(from, "/ctl" + std::to_string(version) + "/" + names[static_cast<int>(kind)],
-         wire::soap_action(igd_service_type(kind, version), call.action), wire::soap_call(igd_service_type(kind, version), call));
+         wire::soap_action(igd_service_type(kind, version), call.action),
+         wire::soap_call(igd_service_type(kind, version), call));
   }
 
   /// At every deadline in turn, and after many in one leap: the machine may have slept.
@@ -159,11 +166,16 @@ struct Storm {
     uint8_t kind = in.u8();
     Address from = host(in.u8());
     switch (kind % 8) {
-      case 0: return pcp(in, from);
-      case 1: return nat_pmp(in, from);
-      case 2: return soap(in, from);
-      case 3: return pass(std::chrono::milliseconds(in.u16()) * (kind & 64 ? 3000 : 1));
-      case 4: return datagram(Socket::requests, from, in.take(std::min<size_t>(in.u8(), in.rest().size())));
+      case 0:
+        return pcp(in, from);
+      case 1:
+        return nat_pmp(in, from);
+      case 2:
+        return soap(in, from);
+      case 3:
+        return pass(std::chrono::milliseconds(in.u16()) * (kind & 64 ? 3000 : 1));
+      case 4:
+        return datagram(Socket::requests, from, in.take(std::min<size_t>(in.u8(), in.rest().size())));
       case 5: {
         std::string target(as_text(in.take(std::min<size_t>(in.u8() % 64, in.rest().size()))));
         std::string text = kind & 64 ? wire::ssdp_text({wire::SsdpKind::search, "ssdp:all", {}, {}, 1}) : target;
@@ -174,7 +186,8 @@ struct Storm {
         return http(from, kind & 64 ? "/ctl2/ip" : text, text, text, kind & 128 ? "GET" : "POST");
       }
       default:
-        if (in.u8() % 4 == 0) service.set_external(now, in.u8() % 3 ? Address::v4(198, 51, 100, in.u8() % 3, 0) : Address{});
+        if (in.u8() % 4 == 0)
+          service.set_external(now, in.u8() % 3 ? Address::v4(198, 51, 100, in.u8() % 3, 0) : Address{});
         drain();
     }
   }

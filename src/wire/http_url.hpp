@@ -1,5 +1,5 @@
-// The one kind of URL that a gateway may name: http, an IP address, a port, a path. Knows its form and how a relative one
-// is completed; refuses names, other schemes, user names and whatever could break a request line. RFC 3986 sections
+// The one kind of URL that a gateway may name: http, an IP address, a port, a path. Knows its form and how a relative
+// one is completed; refuses names, other schemes, user names and whatever could break a request line. RFC 3986 sections
 // 3 and 5, RFC 9112 section 3.
 #pragma once
 #include <optional>

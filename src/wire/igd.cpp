@@ -1,6 +1,6 @@
 // Device descriptions and SOAP to values and back. Knows the few elements that port mapping needs; refuses whatever
-// stands where it should not in a call, and skips what it need not understand in an answer. UPnP Device Architecture 1.1
-// sections 2.3, 3.2.1 (call), 3.2.2 (answer), 3.2.4 (fault).
+// stands where it should not in a call, and skips what it need not understand in an answer. UPnP Device
+// Architecture 1.1 sections 2.3, 3.2.1 (call), 3.2.2 (answer), 3.2.4 (fault).
 #include "wire/igd.hpp"
 
 #include <algorithm>

@@ -29,8 +29,8 @@ struct IgdService {
 };
 
 struct IgdDescription {
-  std::string url_base;  ///< empty: relative URLs are relative to where the description came from
-  std::string name;      ///< friendlyName, for people; at most 64 printable ASCII characters
+  std::string url_base;              ///< empty: relative URLs are relative to where the description came from
+  std::string name;                  ///< friendlyName, for people; at most 64 printable ASCII characters
   std::vector<IgdService> services;  ///< the best first: WANIPConnection before WANPPPConnection, :2 before :1
   bool operator==(const IgdDescription&) const = default;
 };

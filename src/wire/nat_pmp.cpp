@@ -1,5 +1,5 @@
-// NAT-PMP messages to bytes and back. Knows the three requests and their answers; refuses to know time and mappings. RFC
-// 6886 section 3.
+// NAT-PMP messages to bytes and back. Knows the three requests and their answers; refuses to know time and mappings.
+// RFC 6886 section 3.
 #include "wire/nat_pmp.hpp"
 
 #include <cassert>

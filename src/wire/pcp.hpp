@@ -1,5 +1,6 @@
 // PCP messages as bytes and values: what a host asks its gateway for, and what it is given. Knows layout, lengths and
-// which option may stand where; refuses to know who may ask for what (core/portmap). RFC 6887 sections 7, 10, 11, 12, 13.
+// which option may stand where; refuses to know who may ask for what (core/portmap). RFC 6887 sections 7, 10, 11,
+// 12, 13.
 #pragma once
 #include <array>
 #include <cstdint>

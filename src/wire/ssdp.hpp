@@ -1,6 +1,6 @@
-// SSDP messages as text and values: who is there (M-SEARCH), here I am (NOTIFY, response). Knows the request line and the
-// headers that matter; refuses to know devices. UPnP Device Architecture 1.1 section 1 (discovery), RFC 9112 section 5
-// for the headers' form.
+// SSDP messages as text and values: who is there (M-SEARCH), here I am (NOTIFY, response). Knows the request line and
+// the headers that matter; refuses to know devices. UPnP Device Architecture 1.1 section 1 (discovery), RFC 9112
+// section 5 for the headers' form.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -33,7 +33,8 @@ struct SsdpMessage {
 /// Nothing if it is anything else, lacks a header its kind must have, or repeats one of those above.
 std::optional<SsdpMessage> parse_ssdp(Bytes datagram);
 
-/// The text to send. `server`: "OS/version UPnP/1.1 product/version", of responses and alive. Give no field a line break.
+/// The text to send. `server`: "OS/version UPnP/1.1 product/version", of responses and alive. Give no field a line
+/// break.
 std::string ssdp_text(const SsdpMessage& message, std::string_view server = {});
 
 }  // namespace ginnel::wire

@@ -1,6 +1,6 @@
 // A small XML document as a flat list of elements, and text made safe to stand in one. Knows bounds before anything
-// else; refuses DTDs (so there are no entities to expand and nothing to fetch), depth, and attributes' meaning. The only
-// door to expat; docs/decisions/007 says why it. XML 1.0.
+// else; refuses DTDs (so there are no entities to expand and nothing to fetch), depth, and attributes' meaning. The
+// only door to expat; docs/decisions/007 says why it. XML 1.0.
 #pragma once
 #include <optional>
 #include <string>

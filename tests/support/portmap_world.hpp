@@ -1,5 +1,5 @@
-// One gateway and the clients behind it, in virtual time: datagrams and HTTP take a millisecond, multicast reaches whom it
-// should. Knows how to break the gateway in the ways of real ones (a protocol missing, silence, a restart); refuses
+// One gateway and the clients behind it, in virtual time: datagrams and HTTP take a millisecond, multicast reaches whom
+// it should. Knows how to break the gateway in the ways of real ones (a protocol missing, silence, a restart); refuses
 // sockets. No RFC.
 #pragma once
 #include <functional>
@@ -98,7 +98,9 @@ class PortmapWorld {
   /// Sees what a host sends to port 5351, or to SSDP; true: it has dealt with it.
   std::function<bool(Host&, const Address& to, Bytes)> on_datagram = [](auto&&...) { return false; };
   /// In place of the gateway's HTTP server: an answer, or nothing (then the real one answers).
-  std::function<std::optional<portmap::ClientInput>(const portmap::HttpAsk&)> on_http = [](auto&&) { return std::nullopt; };
+  std::function<std::optional<portmap::ClientInput>(const portmap::HttpAsk&)> on_http = [](auto&&) {
+    return std::nullopt;
+  };
 
  private:
   void later(std::function<void()> job) { queue.emplace(now + delay, std::move(job)); }
@@ -118,7 +120,8 @@ class PortmapWorld {
   void pump() {
     std::array<uint8_t, 1500> room;
     while (auto action = service->poll_action(now, room)) from_gateway(*action);
-    while (service->poll_event()) {}
+    while (service->poll_event()) {
+    }
     for (Host& host : hosts) {
       while (auto action = host.client->poll_action(now, room)) from_host(host, *action);
       while (auto event = host.client->poll_event()) note(host, *event);
@@ -155,7 +158,8 @@ class PortmapWorld {
       if (!spoken) return;
       Octets bytes(send->bytes.begin(), send->bytes.end());
       later([this, &host, bytes, ssdp] {
-        portmap::Datagram in{ssdp ? portmap::Socket::ssdp : portmap::Socket::requests, host.address.with_port(50000), bytes};
+        portmap::Datagram in{ssdp ? portmap::Socket::ssdp : portmap::Socket::requests, host.address.with_port(50000),
+                             bytes};
         service->handle(now, in);
         pump();
       });

@@ -7,7 +7,9 @@ namespace ginnel::wire {
 namespace {
 
 TEST(HttpUrl, Allowed) {
-  struct { const char *text, *again; } cases[] = {
+  struct {
+    const char *text, *again;
+  } cases[] = {
       {"http://192.168.1.1:5000/root.xml", "http://192.168.1.1:5000/root.xml"},
       {"HTTP://192.168.1.1", "http://192.168.1.1:80/"},
       {"http://192.168.1.1?x=y", "http://192.168.1.1:80/?x=y"},
@@ -25,22 +27,36 @@ TEST(HttpUrl, Allowed) {
 
 TEST(HttpUrl, Refused) {
   const std::string long_path = "http://192.168.1.1/" + std::string(http_url_max, 'a');
-  for (const std::string& text : {std::string(), std::string("192.168.1.1/"), std::string("https://192.168.1.1/"),
-                                  std::string("file:///etc/passwd"), std::string("http://router.example/"),
-                                  std::string("http://user@192.168.1.1/"), std::string("http://192.168.1.1@evil/"),
-                                  std::string("http://192.168.1.1:0/"), std::string("http://192.168.1.1:65536/"),
-                                  std::string("http://192.168.1.1:/"), std::string("http://192.168.1.1:8o/"),
-                                  std::string("http://192.168.1/"), std::string("http://3232235777/"),
-                                  std::string("http:///path"), std::string("http://[::1/"), std::string("http://::1/"),
-                                  std::string("http://192.168.1.1/a b"), std::string("http://192.168.1.1/a\r\nX: y"),
-                                  std::string("http://192.168.1.1/\0", 20), std::string("http://192.168.1.1\0/", 20),
-                                  std::string("http://192.168.1.1/\x80"), long_path})
+  for (const std::string& text : {std::string(),
+                                  std::string("192.168.1.1/"),
+                                  std::string("https://192.168.1.1/"),
+                                  std::string("file:///etc/passwd"),
+                                  std::string("http://router.example/"),
+                                  std::string("http://user@192.168.1.1/"),
+                                  std::string("http://192.168.1.1@evil/"),
+                                  std::string("http://192.168.1.1:0/"),
+                                  std::string("http://192.168.1.1:65536/"),
+                                  std::string("http://192.168.1.1:/"),
+                                  std::string("http://192.168.1.1:8o/"),
+                                  std::string("http://192.168.1/"),
+                                  std::string("http://3232235777/"),
+                                  std::string("http:///path"),
+                                  std::string("http://[::1/"),
+                                  std::string("http://::1/"),
+                                  std::string("http://192.168.1.1/a b"),
+                                  std::string("http://192.168.1.1/a\r\nX: y"),
+                                  std::string("http://192.168.1.1/\0", 20),
+                                  std::string("http://192.168.1.1\0/", 20),
+                                  std::string("http://192.168.1.1/\x80"),
+                                  long_path})
     EXPECT_FALSE(parse_http_url(text)) << text;
 }
 
 TEST(HttpUrl, Resolves) {
   const HttpUrl base = *parse_http_url("http://192.168.1.1:5000/dir/root.xml?x");
-  struct { const char *reference, *result; } cases[] = {
+  struct {
+    const char *reference, *result;
+  } cases[] = {
       {"/ctl", "http://192.168.1.1:5000/ctl"},
       {"ctl", "http://192.168.1.1:5000/dir/ctl"},
       {"ctl/a:b", "http://192.168.1.1:5000/dir/ctl/a:b"},

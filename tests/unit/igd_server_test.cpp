@@ -21,15 +21,19 @@ class IgdServerTest : public ::testing::Test {
  protected:
   HttpRequest post(const Address& from, const std::string& path, const std::string& type, const std::string& action,
                    const SoapArguments& arguments) {
-    return {from.with_port(50001), "POST", path, "192.168.1.1:5000", wire::soap_action(type, action),
+    return {from.with_port(50001),
+            "POST",
+            path,
+            "192.168.1.1:5000",
+            wire::soap_action(type, action),
             wire::soap_call(type, {action, arguments})};
   }
   SoapAnswer call(const Address& from, int version, const std::string& action, const SoapArguments& arguments = {},
                   IgdKind kind = IgdKind::ip) {
     const char* folder = version == 1 ? "/ctl1/" : "/ctl2/";
     std::string path = folder + std::string(kind == IgdKind::ip ? "ip" : kind == IgdKind::common ? "common" : "l3");
-    auto response = gateway.service->handle_http(
-        gateway.now, post(from, path, igd_service_type(kind, version), action, arguments));
+    auto response =
+        gateway.service->handle_http(gateway.now, post(from, path, igd_service_type(kind, version), action, arguments));
     auto answer = wire::parse_soap_answer(as_bytes(response.body), action);
     EXPECT_TRUE(answer) << response.status << response.body;
     if (answer) {
@@ -38,7 +42,8 @@ class IgdServerTest : public ::testing::Test {
     }
     return answer.value_or(SoapAnswer{9999, "", {}});
   }
-  static SoapArguments mapping(const Address& client, uint16_t port, const char* protocol = "UDP", const char* lease = "3600") {
+  static SoapArguments mapping(const Address& client, uint16_t port, const char* protocol = "UDP",
+                               const char* lease = "3600") {
     return {{"NewRemoteHost", ""},
             {"NewExternalPort", std::to_string(port)},
             {"NewProtocol", protocol},
@@ -101,7 +106,8 @@ TEST_F(IgdServerTest, ServiceDocumentsAreWholeAndOfTheirVersion) {
 
 TEST_F(IgdServerTest, OnlyInOurNameAndFromInside) {
   EXPECT_EQ(get("/igd1.xml").status, 200u);
-  for (const char* host : {"", "evil.example", "evil.example:5000", "192.168.1.1", "192.168.1.1:80", "192.168.1.2:5000"})
+  for (const char* host :
+       {"", "evil.example", "evil.example:5000", "192.168.1.1", "192.168.1.1:80", "192.168.1.2:5000"})
     EXPECT_EQ(get("/igd1.xml", host).status, 403u) << host;
   HttpRequest r = post(lan(2), "/ctl1/ip", igd_service_type(IgdKind::ip, 1), "GetStatusInfo", {});
   EXPECT_EQ(gateway.service->handle_http(gateway.now, r).status, 200u);
@@ -225,16 +231,28 @@ TEST_F(IgdServerTest, OtherProtocolsLeasesAreSeenAndSafe) {
 
 TEST_F(IgdServerTest, WrongArguments) {
   const SoapArguments good = mapping(lan(2), 5000);
-  struct { const char *name, *value; uint16_t first, second; } cases[] = {
-      {"NewRemoteHost", "203.0.113.5", 726, 726},  {"NewExternalPort", "0", 716, 716},
-      {"NewExternalPort", "65536", 402, 402},      {"NewExternalPort", "-1", 402, 402},
-      {"NewExternalPort", "5000x", 402, 402},      {"NewExternalPort", "", 402, 402},
-      {"NewExternalPort", "1023", 718, 606},       {"NewInternalPort", "0", 402, 732},
-      {"NewInternalPort", "99999", 402, 402},      {"NewProtocol", "SCTP", 402, 402},
-      {"NewProtocol", "", 402, 402},               {"NewInternalClient", "", 402, 402},
-      {"NewInternalClient", "my-pc", 402, 402},    {"NewInternalClient", "192.168.1.2:1", 402, 402},
-      {"NewEnabled", "0", 501, 501},               {"NewEnabled", "maybe", 402, 402},
-      {"NewLeaseDuration", "-1", 402, 402},        {"NewLeaseDuration", "4294967296", 402, 402},
+  struct {
+    const char *name, *value;
+    uint16_t first, second;
+  } cases[] = {
+      {"NewRemoteHost", "203.0.113.5", 726, 726},
+      {"NewExternalPort", "0", 716, 716},
+      {"NewExternalPort", "65536", 402, 402},
+      {"NewExternalPort", "-1", 402, 402},
+      {"NewExternalPort", "5000x", 402, 402},
+      {"NewExternalPort", "", 402, 402},
+      {"NewExternalPort", "1023", 718, 606},
+      {"NewInternalPort", "0", 402, 732},
+      {"NewInternalPort", "99999", 402, 402},
+      {"NewProtocol", "SCTP", 402, 402},
+      {"NewProtocol", "", 402, 402},
+      {"NewInternalClient", "", 402, 402},
+      {"NewInternalClient", "my-pc", 402, 402},
+      {"NewInternalClient", "192.168.1.2:1", 402, 402},
+      {"NewEnabled", "0", 501, 501},
+      {"NewEnabled", "maybe", 402, 402},
+      {"NewLeaseDuration", "-1", 402, 402},
+      {"NewLeaseDuration", "4294967296", 402, 402},
   };
   for (const auto& c : cases) {
     EXPECT_EQ(add(lan(2), with(good, c.name, c.value), 1), c.first) << c.name << "=" << c.value;
@@ -254,12 +272,14 @@ TEST_F(IgdServerTest, WrongArguments) {
 }
 
 TEST_F(IgdServerTest, LeasesLastAWeekAtMost) {
-  struct { const char *asked, *given; } cases[] = {
-      {"0", "604800"}, {"1", "1"}, {"604800", "604800"}, {"604801", "604800"}, {"4294967295", "604800"}};
+  struct {
+    const char *asked, *given;
+  } cases[] = {{"0", "604800"}, {"1", "1"}, {"604800", "604800"}, {"604801", "604800"}, {"4294967295", "604800"}};
   for (int version : {1, 2}) {
     for (const auto& c : cases) {
       EXPECT_EQ(add(lan(2), mapping(lan(2), 5000, "TCP", c.asked), version), 0);
-      EXPECT_EQ(value(call(lan(2), version, "GetSpecificPortMappingEntry", key(5000, "TCP")), "NewLeaseDuration"), c.given);
+      EXPECT_EQ(value(call(lan(2), version, "GetSpecificPortMappingEntry", key(5000, "TCP")), "NewLeaseDuration"),
+                c.given);
     }
   }
   gateway.wait(604'800s);

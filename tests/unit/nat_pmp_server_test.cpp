@@ -1,5 +1,5 @@
-// NAT-PMP at the gateway: address, mapping, deletion, results, and PCP beside it on one port. Knows core/portmap/service
-// from outside, in virtual time; refuses sockets. RFC 6886.
+// NAT-PMP at the gateway: address, mapping, deletion, results, and PCP beside it on one port. Knows
+// core/portmap/service from outside, in virtual time; refuses sockets. RFC 6886.
 #include "core/portmap/nat_pmp_server.hpp"
 
 #include <gtest/gtest.h>
@@ -84,7 +84,9 @@ TEST_F(NatPmpServerTest, NothingForPortZero) {
 }
 
 TEST_F(NatPmpServerTest, LifetimesAreBounded) {
-  struct { uint32_t asked, given; } cases[] = {{1, 120}, {7200, 7200}, {86'401, 86'400}, {UINT32_MAX, 86'400}};
+  struct {
+    uint32_t asked, given;
+  } cases[] = {{1, 120}, {7200, 7200}, {86'401, 86'400}, {UINT32_MAX, 86'400}};
   for (const auto& c : cases) EXPECT_EQ(map(lan(2), 0, c.asked).lifetime, c.given) << c.asked;
 }
 

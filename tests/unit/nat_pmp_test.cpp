@@ -26,13 +26,16 @@ Octets bytes_of(const NatPmpResponse& response) {
 
 TEST(NatPmp, Bytes) {
   EXPECT_EQ(to_hex(bytes_of(NatPmpRequest{})), "0000");
-  EXPECT_EQ(to_hex(bytes_of(NatPmpRequest{NatPmpOpcode::map_tcp, 22, 2222, 7200})), "000200000016" "08ae00001c20");
+  EXPECT_EQ(to_hex(bytes_of(NatPmpRequest{NatPmpOpcode::map_tcp, 22, 2222, 7200})),
+            "000200000016"
+            "08ae00001c20");
   NatPmpResponse address;
   address.epoch = 5;
   address.address = Address::v4(198, 51, 100, 7, 0);
   EXPECT_EQ(to_hex(bytes_of(address)), "0080000000000005c6336407");
   EXPECT_EQ(to_hex(bytes_of(NatPmpResponse{NatPmpOpcode::map_udp, NatPmpResult::success, 6, {}, 22, 2222, 7200})),
-            "008100000000000600160" "8ae00001c20");
+            "008100000000000600160"
+            "8ae00001c20");
 }
 
 TEST(NatPmp, RoundTrips) {
@@ -56,7 +59,9 @@ TEST(NatPmp, RoundTrips) {
 
 TEST(NatPmp, WhatIsDroppedAndWhatIsAnswered) {
   auto result = [](const char* hex) { return parse_nat_pmp_request(from_hex(hex)); };
-  for (const char* silent : {"", "00", "0080", "0081000000160016", "0001", "00010000001600160000" "1c"})
+  for (const char* silent : {"", "00", "0080", "0081000000160016", "0001",
+                             "00010000001600160000"
+                             "1c"})
     EXPECT_TRUE(std::holds_alternative<std::monostate>(result(silent))) << silent;
   for (const char* version : {"0100", "0300", "ff01"})
     EXPECT_EQ(result(version), NatPmpIncoming(NatPmpResult::unsupported_version)) << version;
@@ -74,9 +79,15 @@ TEST(NatPmp, CutResponses) {
 }
 
 TEST(NatPmp, ForeignResponses) {
-  for (const char* hex : {"0001000000000006" "0016" "08ae00001c20",     // a request
-                          "0281000000000006" "0016" "08ae00001c20",     // PCP's version
-                          "0083000000000006" "0016" "08ae00001c20"})    // an opcode that there is not
+  for (const char* hex : {"0001000000000006"
+                          "0016"
+                          "08ae00001c20",  // a request
+                          "0281000000000006"
+                          "0016"
+                          "08ae00001c20",  // PCP's version
+                          "0083000000000006"
+                          "0016"
+                          "08ae00001c20"})  // an opcode that there is not
     EXPECT_FALSE(parse_nat_pmp_response(from_hex(hex))) << hex;
 }
 

@@ -1,5 +1,5 @@
-// PCP at the gateway: every check of RFC 6887 section 8.3, the nonce, lifetimes, deletion, quotas, what is said when state
-// was lost. Knows core/portmap/service from outside, in virtual time; refuses sockets. RFC 6887.
+// PCP at the gateway: every check of RFC 6887 section 8.3, the nonce, lifetimes, deletion, quotas, what is said when
+// state was lost. Knows core/portmap/service from outside, in virtual time; refuses sockets. RFC 6887.
 #include "core/portmap/pcp_server.hpp"
 
 #include <gtest/gtest.h>
@@ -180,8 +180,10 @@ TEST_F(PcpServerTest, RenewalNeedsTheNonce) {  // what miniupnpd 2.3.1 does not 
 }
 
 TEST_F(PcpServerTest, LifetimesAreBounded) {
-  struct { uint32_t asked, given; } cases[] = {
-      {1, 120}, {119, 120}, {120, 120}, {86'400, 86'400}, {86'401, 86'400}, {1u << 31, 86'400}, {UINT32_MAX, 86'400}};
+  struct {
+    uint32_t asked, given;
+  } cases[] = {{1, 120},         {119, 120},         {120, 120},          {86'400, 86'400},
+               {86'401, 86'400}, {1u << 31, 86'400}, {UINT32_MAX, 86'400}};
   for (const auto& c : cases) EXPECT_EQ(ask(lan(2), request(lan(2), c.asked)).lifetime, c.given) << c.asked;
   gateway.wait(24h);
   EXPECT_TRUE(gateway.engine.forwards.empty());

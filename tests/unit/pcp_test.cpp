@@ -38,8 +38,8 @@ std::vector<PcpRequest> samples() {
   rich.mapping.external = *Address::parse("[::]:0");
   rich.options.prefer_failure = true;
   rich.options.third_party = client;
-  rich.options.filters = {{0, *Address::parse("[::]:0")}, {128, Address::v4(203, 0, 113, 5, 80)},
-                          {48, *Address::parse("[2001:db8::]:0")}};
+  rich.options.filters = {
+      {0, *Address::parse("[::]:0")}, {128, Address::v4(203, 0, 113, 5, 80)}, {48, *Address::parse("[2001:db8::]:0")}};
   return {announce, map_request(), peer, rich};
 }
 
@@ -80,8 +80,8 @@ TEST(Pcp, RequestsRoundTrip) {
 
 TEST(Pcp, ResponsesRoundTrip) {
   for (const auto& request : samples()) {
-    PcpResponse response{pcp_version, request.opcode,  PcpResult::no_resources, 30, 0xfffffffe,
-                         request.mapping, request.peer, {}};
+    PcpResponse response{
+        pcp_version, request.opcode, PcpResult::no_resources, 30, 0xfffffffe, request.mapping, request.peer, {}};
     Octets room(pcp_message_max);
     Bytes written = put_pcp_response(response, room);
     EXPECT_EQ(written.size() % 4, 0u);
@@ -138,22 +138,25 @@ TEST(Pcp, WrongOpcode) {
 }
 
 TEST(Pcp, OptionsThatMustBeUnderstood) {
-  struct { const char* hex; PcpResult result; } cases[] = {
-      {"04 00 0000", PcpResult::unsupp_option},                        // unknown, mandatory
-      {"7f 00 0004 00000000", PcpResult::unsupp_option},               // likewise, the last of that range
-      {"80 00 0004 00000000", PcpResult::success},                     // unknown, may be ignored
-      {"ff 00 0001 aa000000", PcpResult::success},                     // padded to four
-      {"00 00 0000", PcpResult::unsupp_option},                        // reserved
-      {"02 00 0000", PcpResult::success},                              // PREFER_FAILURE
-      {"02 00 0000 02 00 0000", PcpResult::malformed_option},          // twice
-      {"02 00 0004 00000000", PcpResult::malformed_option},            // with data
+  struct {
+    const char* hex;
+    PcpResult result;
+  } cases[] = {
+      {"04 00 0000", PcpResult::unsupp_option},                // unknown, mandatory
+      {"7f 00 0004 00000000", PcpResult::unsupp_option},       // likewise, the last of that range
+      {"80 00 0004 00000000", PcpResult::success},             // unknown, may be ignored
+      {"ff 00 0001 aa000000", PcpResult::success},             // padded to four
+      {"00 00 0000", PcpResult::unsupp_option},                // reserved
+      {"02 00 0000", PcpResult::success},                      // PREFER_FAILURE
+      {"02 00 0000 02 00 0000", PcpResult::malformed_option},  // twice
+      {"02 00 0004 00000000", PcpResult::malformed_option},    // with data
       {"01 00 0010 00000000000000000000ffffc0a80109", PcpResult::success},
       {"01 00 000c 00000000000000000000ffff", PcpResult::malformed_option},  // too short for THIRD_PARTY
       {"03 00 0014 00 80 0050 00000000000000000000ffffcb007105", PcpResult::success},
       {"03 00 0014 00 81 0050 00000000000000000000ffffcb007105", PcpResult::malformed_option},  // prefix 129
       {"03 00 0014 00 20 0050 00000000000000000000ffffcb007105", PcpResult::malformed_option},  // IPv4, prefix 32
       {"03 00 0010 00 80 0050 00000000000000000000ffff", PcpResult::malformed_option},
-      {"80 00 0008 00000000", PcpResult::malformed_option},            // longer than what is there
+      {"80 00 0008 00000000", PcpResult::malformed_option},  // longer than what is there
       {"80 00 ffff 00000000", PcpResult::malformed_option},
   };
   for (const auto& c : cases) EXPECT_EQ(error_of(with_options(c.hex)), c.result) << c.hex;

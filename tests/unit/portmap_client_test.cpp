@@ -28,7 +28,9 @@ class EachMethod : public ::testing::TestWithParam<Method> {
   PortmapWorld world;
 };
 INSTANTIATE_TEST_SUITE_P(Portmap, EachMethod, ::testing::Values(Method::pcp, Method::nat_pmp, Method::upnp),
-                         [](auto& info) { return std::string(info.param == Method::nat_pmp ? "natpmp" : to_string(info.param)); });
+                         [](auto& info) {
+                           return std::string(info.param == Method::nat_pmp ? "natpmp" : to_string(info.param));
+                         });
 
 TEST_P(EachMethod, MapsBothProtocolsSoon) {
   auto& host = world.add_host(2, {udp, tcp});
@@ -222,10 +224,13 @@ TEST_P(EachMethod, TheGatewayGoesSilentAndComesBack) {
 // ---- the race
 
 TEST(PortmapRace, PcpBeforeNatPmpBeforeUpnp) {
-  struct { bool pcp, nat_pmp, upnp; Method expected; } cases[] = {{true, true, true, Method::pcp},
-                                                                   {true, false, true, Method::pcp},
-                                                                   {false, true, true, Method::nat_pmp},
-                                                                   {false, false, true, Method::upnp}};
+  struct {
+    bool pcp, nat_pmp, upnp;
+    Method expected;
+  } cases[] = {{true, true, true, Method::pcp},
+               {true, false, true, Method::pcp},
+               {false, true, true, Method::nat_pmp},
+               {false, false, true, Method::upnp}};
   for (const auto& c : cases) {
     PortmapWorld world;
     world.pcp = c.pcp;

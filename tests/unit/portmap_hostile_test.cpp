@@ -1,6 +1,6 @@
 // A client among liars: answers from elsewhere, answers to nothing, descriptions that lead away, endless and senseless
-// ones, forged announcements. Whatever they do, it sends to nobody but the gateway, believes nobody but the gateway, asks
-// for bounded things, and goes on. reliability.md 5.2 in tests; RFC 6887 section 8.4, RFC 6886 section 3.
+// ones, forged announcements. Whatever they do, it sends to nobody but the gateway, believes nobody but the gateway,
+// asks for bounded things, and goes on. reliability.md 5.2 in tests; RFC 6887 section 8.4, RFC 6886 section 3.
 #include <gtest/gtest.h>
 
 #include "core/portmap/client/client.hpp"
@@ -51,14 +51,16 @@ class Hostile : public ::testing::Test {
     world.on_datagram = [this, location, from](PortmapWorld::Host& host, const Address& to, Bytes bytes) {
       auto search = wire::parse_ssdp(bytes);
       if (to.port != 1900 || !search) return false;
-      world.inject(host, from, as_bytes(wire::ssdp_text({wire::SsdpKind::response, search->target, "uuid:x", location, 0, 60})));
+      world.inject(host, from,
+                   as_bytes(wire::ssdp_text({wire::SsdpKind::response, search->target, "uuid:x", location, 0, 60})));
       return true;
     };
   }
   std::string description(const std::string& control, const std::string& base = "") {
     return "<root>" + (base.empty() ? "" : "<URLBase>" + base + "</URLBase>") +
            "<device><serviceList><service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:1</serviceType>"
-           "<controlURL>" + control + "</controlURL></service></serviceList></device></root>";
+           "<controlURL>" +
+           control + "</controlURL></service></serviceList></device></root>";
   }
   /// The description, and after that SOAP by `soap`.
   void serve(std::function<ClientInput(const HttpAsk&)> get, std::function<ClientInput(const HttpAsk&)> post = {}) {
@@ -81,7 +83,9 @@ class Hostile : public ::testing::Test {
   static ClientInput soap(const HttpAsk& ask, wire::SoapArguments values) {
     return HttpAnswer{ask.id, 200, wire::soap_answer("urn:x", action_of(ask), values)};
   }
-  static ClientInput fault(const HttpAsk& ask, uint16_t code) { return HttpAnswer{ask.id, 500, wire::soap_fault(code, "no")}; }
+  static ClientInput fault(const HttpAsk& ask, uint16_t code) {
+    return HttpAnswer{ask.id, 500, wire::soap_fault(code, "no")};
+  }
 
   PortmapWorld world;
   std::vector<HttpAsk> asked;
@@ -92,8 +96,8 @@ class Hostile : public ::testing::Test {
 TEST_F(Hostile, OnlyTheGatewaysAddressAndPortCount) {
   lie_about_map([&](auto& host, Bytes request) {
     Octets answer = pcp_mapped(request, [](auto&) {});
-    for (const Address& from : {evil, evil.with_port(5351), server_port.with_port(5350), server_port.with_port(53),
-                                lan(9, 5351)})
+    for (const Address& from :
+         {evil, evil.with_port(5351), server_port.with_port(5350), server_port.with_port(53), lan(9, 5351)})
       world.inject(host, from, answer);
     EXPECT_TRUE(host.mapped.empty());
     world.inject(host, server_port, answer);
@@ -124,14 +128,18 @@ TEST_F(Hostile, UnsolicitedAnswersAreNothing) {
   auto& host = world.add_host(2, {});
   Octets room(wire::pcp_message_max);
   for (int opcode = 0; opcode < 3; ++opcode)
-    world.inject(host, server_port, wire::put_pcp_response({wire::pcp_version, static_cast<wire::PcpOpcode>(opcode)}, room));
+    world.inject(host, server_port,
+                 wire::put_pcp_response({wire::pcp_version, static_cast<wire::PcpOpcode>(opcode)}, room));
   world.run(1h);
   EXPECT_TRUE(host.events.empty());
   EXPECT_EQ(host.datagrams, 0u);
 }
 
 TEST_F(Hostile, SenselessLifetimes) {
-  struct { uint32_t given; bool mapped; } cases[] = {{0, false}, {1, true}, {7, true}, {1u << 31, true}, {UINT32_MAX, true}};
+  struct {
+    uint32_t given;
+    bool mapped;
+  } cases[] = {{0, false}, {1, true}, {7, true}, {1u << 31, true}, {UINT32_MAX, true}};
   for (const auto& c : cases) {
     PortmapWorld::Host& host = world.add_host();
     lie_about_map([&](auto& h, Bytes request) {
@@ -142,7 +150,8 @@ TEST_F(Hostile, SenselessLifetimes) {
     EXPECT_EQ(!host.all<Mapped>().empty(), c.mapped) << c.given;
     EXPECT_LT(host.datagrams - before, 4000u) << "it may not drive us mad";
     if (c.mapped) {
-      EXPECT_EQ(host.all<Mapped>().at(0).lifetime, std::min<Duration>(std::chrono::seconds(c.given), lifetime_believed));
+      EXPECT_EQ(host.all<Mapped>().at(0).lifetime,
+                std::min<Duration>(std::chrono::seconds(c.given), lifetime_believed));
     }
     host.client->close(world.now);
     world.run(2s);
@@ -150,11 +159,12 @@ TEST_F(Hostile, SenselessLifetimes) {
 }
 
 TEST_F(Hostile, SenselessAddresses) {
-  for (const char* address : {"0.0.0.0:4444", "127.0.0.1:4444", "224.0.0.1:4444", "255.255.255.255:4444", "0.1.2.3:4444",
-                              "198.51.100.9:0", "[::]:4444", "[::1]:4444", "[ff02::1]:4444"}) {
+  for (const char* address : {"0.0.0.0:4444", "127.0.0.1:4444", "224.0.0.1:4444", "255.255.255.255:4444",
+                              "0.1.2.3:4444", "198.51.100.9:0", "[::]:4444", "[::1]:4444", "[ff02::1]:4444"}) {
     PortmapWorld::Host& host = world.add_host();
     lie_about_map([&](auto& h, Bytes request) {
-      world.inject(h, server_port, pcp_mapped(request, [&](auto& r) { r.mapping.external = *Address::parse(address); }));
+      world.inject(h, server_port,
+                   pcp_mapped(request, [&](auto& r) { r.mapping.external = *Address::parse(address); }));
     });
     world.run(10s);
     EXPECT_TRUE(host.all<Mapped>().empty()) << address;
@@ -189,13 +199,25 @@ TEST_F(Hostile, AFloodOfAnnouncementsDoesNotBecomeAFloodOfOurs) {
   size_t before = host.datagrams;
   Octets room(wire::pcp_message_max);
   for (uint32_t i = 0; i < 60'000; ++i) {  // a minute, a thousand a second, each with another epoch
-    Bytes forged = wire::put_pcp_response({wire::pcp_version, wire::PcpOpcode::announce, wire::PcpResult::success, 0,
-                                           i % 2 ? 0u : 1'000'000'000u}, room);
+    Bytes forged = wire::put_pcp_response(
+        {wire::pcp_version, wire::PcpOpcode::announce, wire::PcpResult::success, 0, i % 2 ? 0u : 1'000'000'000u}, room);
     world.inject(host, server_port, forged, Socket::announcements);
     world.run(1ms);
   }
   EXPECT_LE(host.datagrams - before, 30u);
   EXPECT_TRUE(host.external(udp)) << "and the mapping stands";
+}
+
+TEST_F(Hostile, WhoOnlyAnnouncesIsNotThere) {
+  auto& host = world.add_host();
+  Octets room(wire::pcp_message_max);
+  for (int i = 0; i < 20; ++i) {
+    world.run(50ms);
+    world.inject(host, server_port, wire::put_pcp_response({}, room), Socket::announcements);
+  }
+  world.run(2s);
+  EXPECT_EQ(host.all<NoMapping>().size(), 1u);
+  EXPECT_EQ(host.all<Capabilities>().at(0).methods[0].presence, Presence::absent);
 }
 
 TEST_F(Hostile, AnEpochThatGoesBackOnlyMakesItAskAgain) {
@@ -214,8 +236,9 @@ TEST_F(Hostile, NatPmpThatTellsNoAddress) {
   world.on_datagram = [&](auto& host, const Address& to, Bytes bytes) {
     if (to.port != 5351 || bytes[0] != 0 || bytes[1] == 0) return false;
     std::array<uint8_t, 16> room;  // maps, but never says where
-    world.inject(host, server_port, wire::put_nat_pmp_response({wire::NatPmpOpcode::map_udp, wire::NatPmpResult::success, 9,
-                                                                {}, 4000, 4000, 3600}, room));
+    world.inject(host, server_port,
+                 wire::put_nat_pmp_response(
+                     {wire::NatPmpOpcode::map_udp, wire::NatPmpResult::success, 9, {}, 4000, 4000, 3600}, room));
     return true;
   };
   auto& host = world.add_host();
@@ -234,7 +257,8 @@ TEST_F(Hostile, NatPmpThatAnnouncesSenselessAddresses) {
   world.run(2s);
   Octets room(16);
   for (const char* address : {"0.0.0.0:0", "0.1.2.3:0", "127.0.0.1:0", "224.0.0.1:0", "255.255.255.255:0"}) {
-    wire::NatPmpResponse announced{wire::NatPmpOpcode::public_address, wire::NatPmpResult::success, 2, *Address::parse(address)};
+    wire::NatPmpResponse announced{wire::NatPmpOpcode::public_address, wire::NatPmpResult::success, 2,
+                                   *Address::parse(address)};
     world.inject(host, server_port, wire::put_nat_pmp_response(announced, room), Socket::announcements);
     EXPECT_EQ(host.external(udp), outside_at(4000)) << address;
   }
@@ -251,9 +275,10 @@ TEST_F(Hostile, SearchAnswersFromOthersAreNothing) {
 }
 
 TEST_F(Hostile, LocationsThatLeadAway) {
-  for (const char* location : {"http://203.0.113.66/root.xml", "http://192.168.1.66:5000/root.xml", "https://192.168.1.1/r.xml",
-                               "file:///etc/passwd", "http://192.168.1.1@203.0.113.66/", "http://router.example/root.xml",
-                               "http://127.0.0.1:5000/root.xml", "http://192.168.1.1:0/", "x"}) {
+  for (const char* location :
+       {"http://203.0.113.66/root.xml", "http://192.168.1.66:5000/root.xml", "https://192.168.1.1/r.xml",
+        "file:///etc/passwd", "http://192.168.1.1@203.0.113.66/", "http://router.example/root.xml",
+        "http://127.0.0.1:5000/root.xml", "http://192.168.1.1:0/", "x"}) {
     answer_search(location);
     auto& host = world.add_host();
     EXPECT_EQ(upnp_problem(host), "the gateway names a description elsewhere") << location;
@@ -282,7 +307,10 @@ TEST_F(Hostile, ManyLocationsAreNotAllFollowed) {
 TEST_F(Hostile, DescriptionsThatAreNone) {
   std::string deep, laughs = "<!DOCTYPE r [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;'>]><root><device>&b;</device></root>";
   for (int i = 0; i < 10'000; ++i) deep += "<a>";
-  struct { unsigned status; std::string body, problem; } cases[] = {
+  struct {
+    unsigned status;
+    std::string body, problem;
+  } cases[] = {
       {404, "", "the gateway answers with HTTP status 404"},
       {302, description("/ctl"), "the gateway answers with HTTP status 302"},  // a redirect is not followed
       {200, "", "the gateway's description cannot be read"},
@@ -322,7 +350,8 @@ TEST_F(Hostile, HandsThatNeverAnswer) {  // slow drips end in the hands' own lim
     world.now += 10ms;
     host.client->handle_timeout(world.now);
     while (auto action = host.client->poll_action(world.now, room)) {
-      if (auto* send = std::get_if<SendDatagram>(&*action); send && send->to.port == 1900) world.on_datagram(host, send->to, send->bytes);
+      if (auto* send = std::get_if<SendDatagram>(&*action); send && send->to.port == 1900)
+        world.on_datagram(host, send->to, send->bytes);
       forgotten |= std::holds_alternative<HttpForget>(*action);
     }
     if (host.client->next_deadline() && host.client->next_deadline()->when > world.now + 5min) break;
@@ -358,10 +387,13 @@ TEST_F(Hostile, AnswersToForgottenQuestionsAreNothing) {
 
 TEST_F(Hostile, SenselessOutsideAddresses) {
   for (const char* address : {"", "0.0.0.0", "127.0.0.1", "224.0.0.1", "router", "198.51.100.7:80", "::1", "1.2.3"}) {
-    serve([&](const HttpAsk& ask) { return HttpAnswer{ask.id, 200, description("/ctl")}; },
-          [&](const HttpAsk& ask) {
-            return soap(ask, {{action_of(ask) == "GetExternalIPAddress" ? "NewExternalIPAddress" : "x", address}});
-          });
+    serve(
+        [&](const HttpAsk& ask) {
+          return HttpAnswer{ask.id, 200, description("/ctl")};
+        },
+        [&](const HttpAsk& ask) {
+          return soap(ask, {{action_of(ask) == "GetExternalIPAddress" ? "NewExternalIPAddress" : "x", address}});
+        });
     auto& host = world.add_host();
     world.run(10s);
     EXPECT_TRUE(host.all<Mapped>().empty()) << address;
@@ -375,17 +407,22 @@ class SoapQuirks : public Hostile {
  protected:
   /// Real devices, each with what it does not like about an AddPortMapping; 0: it takes it.
   void device(std::function<uint16_t(const wire::SoapArguments&)> judge) {
-    serve([&](const HttpAsk& ask) { return HttpAnswer{ask.id, 200, description("/ctl")}; },
-          [this, judge](const HttpAsk& ask) -> ClientInput {
-            auto call = *wire::parse_soap_call(as_bytes(ask.body));
-            if (call.action == "GetExternalIPAddress") return soap(ask, {{"NewExternalIPAddress", "198.51.100.7"}});
-            if (call.action != "AddPortMapping") return soap(ask, {});
-            ++adds;
-            uint16_t error = judge(call.arguments);
-            return error ? fault(ask, error) : soap(ask, {});
-          });
+    serve(
+        [&](const HttpAsk& ask) {
+          return HttpAnswer{ask.id, 200, description("/ctl")};
+        },
+        [this, judge](const HttpAsk& ask) -> ClientInput {
+          auto call = *wire::parse_soap_call(as_bytes(ask.body));
+          if (call.action == "GetExternalIPAddress") return soap(ask, {{"NewExternalIPAddress", "198.51.100.7"}});
+          if (call.action != "AddPortMapping") return soap(ask, {});
+          ++adds;
+          uint16_t error = judge(call.arguments);
+          return error ? fault(ask, error) : soap(ask, {});
+        });
   }
-  static std::string value(const wire::SoapArguments& a, const char* name) { return std::string(*wire::soap_value(a, name)); }
+  static std::string value(const wire::SoapArguments& a, const char* name) {
+    return std::string(*wire::soap_value(a, name));
+  }
   int adds = 0;
 };
 
@@ -436,11 +473,16 @@ TEST_F(SoapQuirks, ThePortIsTakenAwayAtRenewal) {
 }
 
 TEST_F(SoapQuirks, ErrorsThatCannotBeHelpedEndAtOnce) {
-  struct { uint16_t code; const char* problem; } cases[] = {
-      {606, "the gateway does not allow it"}, {728, "the gateway has no room"},
-      {727, "the gateway answers with UPnP error 727 (no)"}, {724, "the gateway answers with UPnP error 724 (no)"},
-      {65535, "the gateway answers with UPnP error 65535 (no)"}, {402, "the gateway answers with UPnP error 402 (no)"},
-      {725, "the gateway answers with UPnP error 725 (no)"}};
+  struct {
+    uint16_t code;
+    const char* problem;
+  } cases[] = {{606, "the gateway does not allow it"},
+               {728, "the gateway has no room"},
+               {727, "the gateway answers with UPnP error 727 (no)"},
+               {724, "the gateway answers with UPnP error 724 (no)"},
+               {65535, "the gateway answers with UPnP error 65535 (no)"},
+               {402, "the gateway answers with UPnP error 402 (no)"},
+               {725, "the gateway answers with UPnP error 725 (no)"}};
   for (const auto& c : cases) {
     adds = 0;
     device([&](auto&) { return c.code; });
@@ -453,23 +495,29 @@ TEST_F(SoapQuirks, ErrorsThatCannotBeHelpedEndAtOnce) {
 }
 
 TEST_F(SoapQuirks, CallsThatAreNotAnswered) {
-  serve([&](const HttpAsk& ask) { return HttpAnswer{ask.id, 200, description("/ctl")}; },
-        [&](const HttpAsk& ask) { return HttpFailed{ask.id, "no answer in time"}; });
+  serve(
+      [&](const HttpAsk& ask) {
+        return HttpAnswer{ask.id, 200, description("/ctl")};
+      },
+      [&](const HttpAsk& ask) {
+        return HttpFailed{ask.id, "no answer in time"};
+      });
   auto& host = world.add_host();
   EXPECT_EQ(upnp_problem(host), "no answer in time");
   EXPECT_LE(asked.size(), 4u) << "looked for once more, in case it restarted; no more";
 }
 
 TEST_F(SoapQuirks, SecondVersionWithoutAddAny) {
-  serve([&](const HttpAsk& ask) {
-          std::string text = description("/ctl");
-          text.replace(text.find(":1</"), 2, ":2");
-          return HttpAnswer{ask.id, 200, text};
-        },
-        [&](const HttpAsk& ask) -> ClientInput {
-          if (action_of(ask) == "GetExternalIPAddress") return soap(ask, {{"NewExternalIPAddress", "198.51.100.7"}});
-          return action_of(ask) == "AddAnyPortMapping" ? fault(ask, 401) : soap(ask, {});
-        });
+  serve(
+      [&](const HttpAsk& ask) {
+        std::string text = description("/ctl");
+        text.replace(text.find(":1</"), 2, ":2");
+        return HttpAnswer{ask.id, 200, text};
+      },
+      [&](const HttpAsk& ask) -> ClientInput {
+        if (action_of(ask) == "GetExternalIPAddress") return soap(ask, {{"NewExternalIPAddress", "198.51.100.7"}});
+        return action_of(ask) == "AddAnyPortMapping" ? fault(ask, 401) : soap(ask, {});
+      });
   auto& host = world.add_host();
   world.run(2s);
   EXPECT_EQ(host.external(udp), outside_at(4000));
@@ -477,15 +525,16 @@ TEST_F(SoapQuirks, SecondVersionWithoutAddAny) {
 
 TEST_F(SoapQuirks, AddAnyThatGivesNonsense) {
   for (const char* port : {"", "0", "65536", "-1", "x"}) {
-    serve([&](const HttpAsk& ask) {
-            std::string text = description("/ctl");
-            text.replace(text.find(":1</"), 2, ":2");
-            return HttpAnswer{ask.id, 200, text};
-          },
-          [&](const HttpAsk& ask) -> ClientInput {
-            if (action_of(ask) == "GetExternalIPAddress") return soap(ask, {{"NewExternalIPAddress", "198.51.100.7"}});
-            return soap(ask, {{"NewReservedPort", port}});
-          });
+    serve(
+        [&](const HttpAsk& ask) {
+          std::string text = description("/ctl");
+          text.replace(text.find(":1</"), 2, ":2");
+          return HttpAnswer{ask.id, 200, text};
+        },
+        [&](const HttpAsk& ask) -> ClientInput {
+          if (action_of(ask) == "GetExternalIPAddress") return soap(ask, {{"NewExternalIPAddress", "198.51.100.7"}});
+          return soap(ask, {{"NewReservedPort", port}});
+        });
     auto& host = world.add_host();
     EXPECT_EQ(upnp_problem(host), "the gateway grants no possible port") << port;
     host.client->close(world.now);

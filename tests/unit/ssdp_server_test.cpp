@@ -14,7 +14,8 @@ using test::lan;
 class SsdpServerTest : public ::testing::Test {
  protected:
   std::vector<wire::SsdpMessage> search(const std::string& target, uint32_t mx = 1, const Address& from = lan(2)) {
-    auto sent = gateway.give(Socket::ssdp, from, as_bytes(wire::ssdp_text({wire::SsdpKind::search, target, {}, {}, mx})));
+    auto sent =
+        gateway.give(Socket::ssdp, from, as_bytes(wire::ssdp_text({wire::SsdpKind::search, target, {}, {}, mx})));
     for (auto& more : gateway.wait(2s)) sent.push_back(more);
     std::vector<wire::SsdpMessage> out;
     for (const auto& s : kept = sent) {
@@ -74,7 +75,8 @@ TEST_F(SsdpServerTest, StrangersAndNonsenseGetNothing) {
   EXPECT_TRUE(search("ssdp:all", 1, Address::v4(203, 0, 113, 9, 1900)).empty());
   for (const char* text : {"", "M-SEARCH * HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"})
     EXPECT_TRUE(gateway.give(Socket::ssdp, lan(2), as_bytes(text)).empty());
-  EXPECT_TRUE(gateway.give(Socket::ssdp, lan(2), as_bytes(wire::ssdp_text({wire::SsdpKind::response, "a", "b", "c"}))).empty());
+  EXPECT_TRUE(
+      gateway.give(Socket::ssdp, lan(2), as_bytes(wire::ssdp_text({wire::SsdpKind::response, "a", "b", "c"}))).empty());
 }
 
 TEST_F(SsdpServerTest, AFloodOfSearchesIsBounded) {

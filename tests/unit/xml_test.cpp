@@ -68,7 +68,8 @@ TEST(Xml, Bounds) {
 TEST(Xml, NotWellFormed) {
   const std::string whole = "<a><b>x</b></a>";
   for (size_t size = 0; size < whole.size(); ++size) EXPECT_FALSE(parse(whole.substr(0, size))) << size;
-  for (const char* text : {"<a></b>", "<a><b></a></b>", "<a/><b/>", "<a b=c/>", "<a b='1' b='2'/>", "x", "<a>&</a>", "<>"})
+  for (const char* text :
+       {"<a></b>", "<a><b></a></b>", "<a/><b/>", "<a b=c/>", "<a b='1' b='2'/>", "x", "<a>&</a>", "<>"})
     EXPECT_FALSE(parse(text)) << text;
   EXPECT_FALSE(parse(std::string("<a>\0</a>", 8)));
 }

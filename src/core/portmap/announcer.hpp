@@ -1,5 +1,5 @@
-// When a gateway tells everybody that it forgot their mappings, or has another address: at once and nine times more, ever
-// less often. Knows the schedule; refuses to know the words. RFC 6886 section 3.2.1, RFC 6887 section 14.1.1.
+// When a gateway tells everybody that it forgot their mappings, or has another address: at once and nine times more,
+// ever less often. Knows the schedule; refuses to know the words. RFC 6886 section 3.2.1, RFC 6887 section 14.1.1.
 #pragma once
 #include <optional>
 

@@ -12,9 +12,8 @@ namespace {
 
 using Arguments = std::vector<IgdArgument>;
 
-const Arguments mapping_key = {{"NewRemoteHost", "RemoteHost"},
-                               {"NewExternalPort", "ExternalPort"},
-                               {"NewProtocol", "PortMappingProtocol"}};
+const Arguments mapping_key = {
+    {"NewRemoteHost", "RemoteHost"}, {"NewExternalPort", "ExternalPort"}, {"NewProtocol", "PortMappingProtocol"}};
 const Arguments mapping_rest = {{"NewInternalPort", "InternalPort"},
                                 {"NewInternalClient", "InternalClient"},
                                 {"NewEnabled", "PortMappingEnabled"},
@@ -33,31 +32,43 @@ const Arguments range = {{"NewStartPort", "ExternalPort"},
 
 const std::vector<IgdAction> ip_actions = {
     {"SetConnectionType", 1, {{"NewConnectionType", "ConnectionType"}}, {}},
-    {"GetConnectionTypeInfo", 1, {}, {{"NewConnectionType", "ConnectionType"},
-                                      {"NewPossibleConnectionTypes", "PossibleConnectionTypes"}}},
+    {"GetConnectionTypeInfo",
+     1,
+     {},
+     {{"NewConnectionType", "ConnectionType"}, {"NewPossibleConnectionTypes", "PossibleConnectionTypes"}}},
     {"RequestConnection", 1, {}, {}},
     {"ForceTermination", 1, {}, {}},
-    {"GetStatusInfo", 1, {}, {{"NewConnectionStatus", "ConnectionStatus"},
-                              {"NewLastConnectionError", "LastConnectionError"},
-                              {"NewUptime", "Uptime"}}},
+    {"GetStatusInfo",
+     1,
+     {},
+     {{"NewConnectionStatus", "ConnectionStatus"},
+      {"NewLastConnectionError", "LastConnectionError"},
+      {"NewUptime", "Uptime"}}},
     {"GetNATRSIPStatus", 1, {}, {{"NewRSIPAvailable", "RSIPAvailable"}, {"NewNATEnabled", "NATEnabled"}}},
-    {"GetGenericPortMappingEntry", 1, {{"NewPortMappingIndex", "PortMappingNumberOfEntries"}},
+    {"GetGenericPortMappingEntry",
+     1,
+     {{"NewPortMappingIndex", "PortMappingNumberOfEntries"}},
      joined(mapping_key, mapping_rest)},
     {"GetSpecificPortMappingEntry", 1, mapping_key, mapping_rest},
     {"AddPortMapping", 1, joined(mapping_key, mapping_rest), {}},
     {"DeletePortMapping", 1, mapping_key, {}},
     {"GetExternalIPAddress", 1, {}, {{"NewExternalIPAddress", "ExternalIPAddress"}}},
     {"DeletePortMappingRange", 2, range, {}},
-    {"GetListOfPortMappings", 2, joined(range, {{"NewNumberOfPorts", "PortMappingNumberOfEntries"}}),
+    {"GetListOfPortMappings",
+     2,
+     joined(range, {{"NewNumberOfPorts", "PortMappingNumberOfEntries"}}),
      {{"NewPortListing", "A_ARG_TYPE_PortListing"}}},
     {"AddAnyPortMapping", 2, joined(mapping_key, mapping_rest), {{"NewReservedPort", "ExternalPort"}}},
 };
 
 const std::vector<IgdAction> common_actions = {
-    {"GetCommonLinkProperties", 1, {}, {{"NewWANAccessType", "WANAccessType"},
-                                        {"NewLayer1UpstreamMaxBitRate", "Layer1UpstreamMaxBitRate"},
-                                        {"NewLayer1DownstreamMaxBitRate", "Layer1DownstreamMaxBitRate"},
-                                        {"NewPhysicalLinkStatus", "PhysicalLinkStatus"}}},
+    {"GetCommonLinkProperties",
+     1,
+     {},
+     {{"NewWANAccessType", "WANAccessType"},
+      {"NewLayer1UpstreamMaxBitRate", "Layer1UpstreamMaxBitRate"},
+      {"NewLayer1DownstreamMaxBitRate", "Layer1DownstreamMaxBitRate"},
+      {"NewPhysicalLinkStatus", "PhysicalLinkStatus"}}},
     {"GetTotalBytesSent", 1, {}, {{"NewTotalBytesSent", "TotalBytesSent"}}},
     {"GetTotalBytesReceived", 1, {}, {{"NewTotalBytesReceived", "TotalBytesReceived"}}},
     {"GetTotalPacketsSent", 1, {}, {{"NewTotalPacketsSent", "TotalPacketsSent"}}},
@@ -77,7 +88,8 @@ struct Variable {
 const std::vector<Variable> variables = {
     {"ConnectionType", "string"},
     {"PossibleConnectionTypes", "string", {"Unconfigured", "IP_Routed", "IP_Bridged"}},
-    {"ConnectionStatus", "string",
+    {"ConnectionStatus",
+     "string",
      {"Unconfigured", "Connecting", "Connected", "PendingDisconnect", "Disconnecting", "Disconnected"}},
     {"LastConnectionError", "string", {"ERROR_NONE"}},
     {"Uptime", "ui4"},
@@ -110,12 +122,17 @@ std::string tag(std::string_view name, std::string_view text) {
   return "<" + std::string(name) + ">" + wire::xml_escaped(text) + "</" + std::string(name) + ">";
 }
 
-struct KindNames { std::string_view path, type, id; };
+struct KindNames {
+  std::string_view path, type, id;
+};
 KindNames names_of(IgdKind kind) {
   switch (kind) {
-    case IgdKind::layer3: return {"l3", "Layer3Forwarding", "L3Forwarding1"};
-    case IgdKind::common: return {"common", "WANCommonInterfaceConfig", "WANCommonIFC1"};
-    case IgdKind::ip: break;
+    case IgdKind::layer3:
+      return {"l3", "Layer3Forwarding", "L3Forwarding1"};
+    case IgdKind::common:
+      return {"common", "WANCommonInterfaceConfig", "WANCommonIFC1"};
+    case IgdKind::ip:
+      break;
   }
   return {"ip", "WANIPConnection", "WANIPConn1"};
 }
@@ -142,8 +159,9 @@ std::string service(IgdKind kind, int version) {
 std::string device(const IgdIdentity& identity, IgdDevice which, int version, const std::string& services,
                    const std::string& devices) {
   std::string out = "<device>" + tag("deviceType", igd_device_type(which, version)) +
-                    tag("friendlyName", identity.name) + tag("manufacturer", "ginnel") + tag("modelName", "ginnel nat") +
-                    tag("UDN", igd_uuid(identity, which, version)) + "<serviceList>" + services + "</serviceList>";
+                    tag("friendlyName", identity.name) + tag("manufacturer", "ginnel") +
+                    tag("modelName", "ginnel nat") + tag("UDN", igd_uuid(identity, which, version)) + "<serviceList>" +
+                    services + "</serviceList>";
   if (!devices.empty()) out += "<deviceList>" + devices + "</deviceList>";
   return out + "</device>";
 }
@@ -186,8 +204,9 @@ std::string igd_uuid(const IgdIdentity& identity, IgdDevice device, int version)
 }
 
 std::string igd_device_type(IgdDevice device, int version) {
-  const char* name = device == IgdDevice::gateway ? "InternetGatewayDevice" : device == IgdDevice::wan ? "WANDevice"
-                                                                                                     : "WANConnectionDevice";
+  const char* name = device == IgdDevice::gateway ? "InternetGatewayDevice"
+                     : device == IgdDevice::wan   ? "WANDevice"
+                                                  : "WANConnectionDevice";
   return "urn:schemas-upnp-org:device:" + std::string(name) + ":" + std::to_string(version);
 }
 
@@ -207,8 +226,7 @@ const std::vector<IgdAction>& igd_actions(IgdKind kind) {
 }
 
 std::string igd_device_document(const IgdIdentity& identity, int version) {
-  std::string connection =
-      device(identity, IgdDevice::connection, version, service(IgdKind::ip, version), "");
+  std::string connection = device(identity, IgdDevice::connection, version, service(IgdKind::ip, version), "");
   std::string wan = device(identity, IgdDevice::wan, version, service(IgdKind::common, version), connection);
   return document("root", "urn:schemas-upnp-org:device-1-0",
                   device(identity, IgdDevice::gateway, version, service(IgdKind::layer3, version), wan));
@@ -219,7 +237,8 @@ std::string igd_service_document(IgdKind kind, int version) {
   std::vector<const IgdAction*> known;
   for (const auto& action : igd_actions(kind))
     if (action.since <= version) known.push_back(&action);
-  for (const auto* action : known) actions += "<action>" + tag("name", action->name) + arguments_of(*action) + "</action>";
+  for (const auto* action : known)
+    actions += "<action>" + tag("name", action->name) + arguments_of(*action) + "</action>";
   for (const auto& variable : variables) {
     if (std::none_of(known.begin(), known.end(), [&](auto* action) { return uses(*action, variable.name); })) continue;
     table += "<stateVariable sendEvents=\"no\">" + tag("name", variable.name) + tag("dataType", variable.type);

@@ -1,5 +1,5 @@
-// The documents that a UPnP gateway hands out: what devices and services it has, and what can be asked of each. Knows the
-// names that the standards gave; refuses to know how to do any of it (igd_server). InternetGatewayDevice:1 and :2,
+// The documents that a UPnP gateway hands out: what devices and services it has, and what can be asked of each. Knows
+// the names that the standards gave; refuses to know how to do any of it (igd_server). InternetGatewayDevice:1 and :2,
 // WANIPConnection:1 and :2, WANCommonInterfaceConfig:1, Layer3Forwarding:1; UPnP Device Architecture 1.1 section 2.
 #pragma once
 #include <array>
@@ -15,9 +15,9 @@
 namespace ginnel::portmap {
 
 struct IgdIdentity {
-  Address http;                     ///< where the HTTP server listens: the gateway's inside address, and its port
-  std::array<uint8_t, 16> uuid{};   ///< the same for the life of the gateway; the last byte is ours to count with
-  std::string name;                 ///< for people: friendlyName
+  Address http;                      ///< where the HTTP server listens: the gateway's inside address, and its port
+  std::array<uint8_t, 16> uuid{};    ///< the same for the life of the gateway; the last byte is ours to count with
+  std::string name;                  ///< for people: friendlyName
   std::string product = "ginnel/1";  ///< "name/version", of SERVER lines
 };
 
@@ -35,7 +35,10 @@ std::string igd_server_line(const IgdIdentity& identity);
 std::string igd_description_path(int version);  ///< "/igd1.xml"
 
 /// What a path of the control or service documents means.
-struct IgdEndpoint { IgdKind kind; int version; };
+struct IgdEndpoint {
+  IgdKind kind;
+  int version;
+};
 std::optional<IgdEndpoint> igd_control_at(std::string_view path);
 std::optional<IgdEndpoint> igd_service_document_at(std::string_view path);
 

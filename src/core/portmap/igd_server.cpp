@@ -34,20 +34,34 @@ enum Error : uint16_t {
 
 std::string_view text_of(uint16_t error) {
   switch (error) {
-    case invalid_action: return "Invalid Action";
-    case invalid_args: return "Invalid Args";
-    case not_authorized: return "Action not authorized";
-    case index_invalid: return "SpecifiedArrayIndexInvalid";
-    case no_such_entry: return "NoSuchEntryInArray";
-    case no_wildcard_external: return "WildCardNotPermittedInExtPort";
-    case conflict: return "ConflictInMappingEntry";
-    case remote_host_only_wildcard: return "RemoteHostOnlySupportsWildcard";
-    case no_port_maps: return "NoPortMapsAvailable";
-    case conflict_elsewhere: return "ConflictWithOtherMechanisms";
-    case mapping_not_found: return "PortMappingNotFound";
-    case no_wildcard_internal: return "WildCardNotPermittedInIntPort";
-    case inconsistent: return "InconsistentParameters";
-    default: return "Action Failed";
+    case invalid_action:
+      return "Invalid Action";
+    case invalid_args:
+      return "Invalid Args";
+    case not_authorized:
+      return "Action not authorized";
+    case index_invalid:
+      return "SpecifiedArrayIndexInvalid";
+    case no_such_entry:
+      return "NoSuchEntryInArray";
+    case no_wildcard_external:
+      return "WildCardNotPermittedInExtPort";
+    case conflict:
+      return "ConflictInMappingEntry";
+    case remote_host_only_wildcard:
+      return "RemoteHostOnlySupportsWildcard";
+    case no_port_maps:
+      return "NoPortMapsAvailable";
+    case conflict_elsewhere:
+      return "ConflictWithOtherMechanisms";
+    case mapping_not_found:
+      return "PortMappingNotFound";
+    case no_wildcard_internal:
+      return "WildCardNotPermittedInIntPort";
+    case inconsistent:
+      return "InconsistentParameters";
+    default:
+      return "Action Failed";
   }
 }
 
@@ -195,10 +209,10 @@ IgdServer::Answer IgdServer::perform(const Call& call, IgdKind kind, std::string
   if (kind == IgdKind::common) return common(action);
   if (kind == IgdKind::layer3) {
     if (action == "SetDefaultConnectionService") return not_authorized;
-    return wire::SoapArguments{{"NewDefaultConnectionService",
-                                igd_uuid(identity_, IgdDevice::connection, call.version) + ":" +
-                                    igd_device_type(IgdDevice::connection, call.version) +
-                                    ",urn:upnp-org:serviceId:WANIPConn1"}};
+    return wire::SoapArguments{
+        {"NewDefaultConnectionService", igd_uuid(identity_, IgdDevice::connection, call.version) + ":" +
+                                            igd_device_type(IgdDevice::connection, call.version) +
+                                            ",urn:upnp-org:serviceId:WANIPConn1"}};
   }
   if (action == "AddPortMapping") return add(call, false);
   if (action == "AddAnyPortMapping") return add(call, true);
@@ -214,7 +228,8 @@ IgdServer::Answer IgdServer::common(std::string_view action) const {
   if (action == "GetTotalBytesSent") return wire::SoapArguments{{"NewTotalBytesSent", low_32(traffic_.bytes_sent)}};
   if (action == "GetTotalBytesReceived")
     return wire::SoapArguments{{"NewTotalBytesReceived", low_32(traffic_.bytes_received)}};
-  if (action == "GetTotalPacketsSent") return wire::SoapArguments{{"NewTotalPacketsSent", low_32(traffic_.packets_sent)}};
+  if (action == "GetTotalPacketsSent")
+    return wire::SoapArguments{{"NewTotalPacketsSent", low_32(traffic_.packets_sent)}};
   if (action == "GetTotalPacketsReceived")
     return wire::SoapArguments{{"NewTotalPacketsReceived", low_32(traffic_.packets_received)}};
   return wire::SoapArguments{{"NewWANAccessType", "Ethernet"},
@@ -266,12 +281,16 @@ IgdServer::Answer IgdServer::add(const Call& call, bool any_port) {
 uint16_t IgdServer::error_of(Refusal why, const Call& call, const Mapping& mapping) const {
   bool second = call.version >= 2;  // :1 has fewer words
   switch (why) {
-    case Refusal::no_address: return action_failed;
-    case Refusal::not_permitted: return second ? not_authorized : conflict;
+    case Refusal::no_address:
+      return action_failed;
+    case Refusal::not_permitted:
+      return second ? not_authorized : conflict;
     case Refusal::host_full:
-    case Refusal::book_full: return second ? no_port_maps : action_failed;
+    case Refusal::book_full:
+      return second ? no_port_maps : action_failed;
     case Refusal::taken:
-    case Refusal::not_owner: break;
+    case Refusal::not_owner:
+      break;
   }
   const Lease* there = book_.at(mapping.protocol, mapping.external_port);
   return second && there && there->method != Method::upnp ? conflict_elsewhere : conflict;
@@ -341,8 +360,9 @@ IgdServer::Answer IgdServer::list(const Call& call) const {
     ++found;
   }
   if (found == 0) return mapping_not_found;
-  return wire::SoapArguments{{"NewPortListing", "<p:PortMappingList xmlns:p=\"urn:schemas-upnp-org:gw:WANIPConnection\">" +
-                                                    entries + "</p:PortMappingList>"}};
+  return wire::SoapArguments{
+      {"NewPortListing",
+       "<p:PortMappingList xmlns:p=\"urn:schemas-upnp-org:gw:WANIPConnection\">" + entries + "</p:PortMappingList>"}};
 }
 
 }  // namespace ginnel::portmap

@@ -1,7 +1,7 @@
-// The gateway's answers to UPnP: documents and SOAP calls, one HTTP request in, one response out. Knows what each action
-// may do and for whom; keeps no state of its own: that is in the book, which PCP and NAT-PMP share. Every host maps for
-// itself only. WANIPConnection:1 and :2, WANCommonInterfaceConfig:1, Layer3Forwarding:1; UPnP Device Architecture 1.1
-// section 3.
+// The gateway's answers to UPnP: documents and SOAP calls, one HTTP request in, one response out. Knows what each
+// action may do and for whom; keeps no state of its own: that is in the book, which PCP and NAT-PMP share. Every host
+// maps for itself only. WANIPConnection:1 and :2, WANCommonInterfaceConfig:1, Layer3Forwarding:1; UPnP Device
+// Architecture 1.1 section 3.
 #pragma once
 #include "core/portmap/igd_documents.hpp"
 #include "core/portmap/io.hpp"
@@ -17,8 +17,8 @@ struct Traffic {
 
 class IgdServer {
  public:
-  /// WANIPConnection:2, PortMappingLeaseDuration: a week at most, which is also what 0 means; here to :1 too, so that no
-  /// mapping outlives the program that forgot it by more.
+  /// WANIPConnection:2, PortMappingLeaseDuration: a week at most, which is also what 0 means; here to :1 too, so that
+  /// no mapping outlives the program that forgot it by more.
   static constexpr Duration lifetime_max = 604'800s;
   static constexpr size_t description_max = 64;
   static constexpr size_t listing_max = 64;  ///< entries of one GetListOfPortMappings

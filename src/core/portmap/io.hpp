@@ -1,6 +1,6 @@
 // What the machines of port mapping ask of hands and are told by them: datagrams on a few named sockets, and whole HTTP
-// exchanges. Plain data in the manner of base/action.hpp and base/input.hpp; a small set of its own, because nobody else
-// has multicast or HTTP.
+// exchanges. Plain data in the manner of base/action.hpp and base/input.hpp; a small set of its own, because nobody
+// else has multicast or HTTP.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -20,8 +20,8 @@ enum class Socket : uint8_t {
   ssdp,           ///< of a gateway: port 1900, in the group 239.255.255.250
 };
 
-/// Send this from that socket; multicast goes out of the interface that the socket is for. `bytes` lies in the room given
-/// to poll_action: send or copy it before the machine is touched again.
+/// Send this from that socket; multicast goes out of the interface that the socket is for. `bytes` lies in the room
+/// given to poll_action: send or copy it before the machine is touched again.
 struct SendDatagram {
   Socket from;
   Address to;
@@ -38,8 +38,8 @@ struct Datagram {
 
 using HttpId = uint32_t;
 
-/// Ask, and answer with HttpAnswer or HttpFailed once, within `limit`. A new connection each time, closed afterwards; no
-/// redirect is followed; a body longer than body_max is a failure.
+/// Ask, and answer with HttpAnswer or HttpFailed once, within `limit`. A new connection each time, closed afterwards;
+/// no redirect is followed; a body longer than body_max is a failure.
 struct HttpAsk {
   HttpId id = 0;
   Address to;
@@ -51,10 +51,19 @@ struct HttpAsk {
   Duration limit{};
 };
 /// The answer is not wanted any more.
-struct HttpForget { HttpId id; };
+struct HttpForget {
+  HttpId id;
+};
 
-struct HttpAnswer { HttpId id; unsigned status; std::string body; };
-struct HttpFailed { HttpId id; std::string why; };
+struct HttpAnswer {
+  HttpId id;
+  unsigned status;
+  std::string body;
+};
+struct HttpFailed {
+  HttpId id;
+  std::string why;
+};
 
 // ---- HTTP, a gateway's side
 

@@ -40,8 +40,11 @@ std::variant<Lease, Refusal> MappingBook::ask(Instant now, const Wish& wish) {
   if (wish.no_other && wish.port != 0 && !permits(wish.port)) return Refusal::not_permitted;
   auto port = choose_port(wish);
   if (!port) return wish.no_other ? Refusal::taken : Refusal::book_full;
-  Lease lease{wish.method, {wish.protocol, external_.with_port(*port), wish.inside}, now + wish.lifetime,
-              wish.nonce,  wish.description};
+  Lease lease{wish.method,
+              {wish.protocol, external_.with_port(*port), wish.inside},
+              now + wish.lifetime,
+              wish.nonce,
+              wish.description};
   Key key{wish.protocol, *port};
   leases_.emplace(key, lease);
   if (wish.method != Method::upnp) by_inside_.emplace(Inside{wish.method, wish.protocol, wish.inside}, key);
@@ -54,8 +57,8 @@ std::variant<Lease, Refusal> MappingBook::ask(Instant now, const Wish& wish) {
 Lease* MappingBook::existing(const Wish& wish) {
   if (wish.method == Method::upnp) {
     auto found = leases_.find({wish.protocol, wish.port});
-    bool same = found != leases_.end() && found->second.method == wish.method &&
-                found->second.forward.inside == wish.inside;
+    bool same =
+        found != leases_.end() && found->second.method == wish.method && found->second.forward.inside == wish.inside;
     return same ? &found->second : nullptr;
   }
   auto found = by_inside_.find(Inside{wish.method, wish.protocol, wish.inside});

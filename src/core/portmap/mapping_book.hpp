@@ -28,8 +28,8 @@ struct Forward {
   bool operator==(const Forward&) const = default;
 };
 
-/// The NAT that carries forwards out. Called from inside a request, because the answer must be true: an outside port may
-/// be taken by a flow that only the engine knows.
+/// The NAT that carries forwards out. Called from inside a request, because the answer must be true: an outside port
+/// may be taken by a flow that only the engine knows.
 class ForwardEngine {
  public:
   virtual ~ForwardEngine() = default;
@@ -88,8 +88,8 @@ class MappingBook {
   MappingBook(const MappingBook&) = delete;
 
   // ---- commands
-  /// Renews the lease this wish already has, or makes one. PCP and NAT-PMP give an inside endpoint one lease; UPnP names
-  /// leases by the outside port.
+  /// Renews the lease this wish already has, or makes one. PCP and NAT-PMP give an inside endpoint one lease; UPnP
+  /// names leases by the outside port.
   std::variant<Lease, Refusal> ask(Instant now, const Wish& wish);
   void release(const Lease& lease);
   /// The outside address changed, or came (unspecified: went). Leases move along with their ports where the engine lets

@@ -16,10 +16,13 @@ namespace {
 
 NatPmpResult result_of(Refusal why) {
   switch (why) {
-    case Refusal::no_address: return NatPmpResult::network_failure;
+    case Refusal::no_address:
+      return NatPmpResult::network_failure;
     case Refusal::host_full:
-    case Refusal::book_full: return NatPmpResult::out_of_resources;
-    default: return NatPmpResult::refused;
+    case Refusal::book_full:
+      return NatPmpResult::out_of_resources;
+    default:
+      return NatPmpResult::refused;
   }
 }
 
@@ -57,13 +60,13 @@ wire::NatPmpResponse NatPmpServer::map(Instant now, const Address& from, const w
     response.result = NatPmpResult::refused;
     return response;
   }
-  auto outcome = book_.ask(now, {.method = Method::nat_pmp,
-                                 .protocol = protocol,
-                                 .inside = inside,
-                                 .port = request.external_port,
-                                 .lifetime = std::clamp<Duration>(std::chrono::seconds(request.lifetime), lifetime_min,
-                                                                  lifetime_max),
-                                 .description = {}});
+  auto outcome = book_.ask(
+      now, {.method = Method::nat_pmp,
+            .protocol = protocol,
+            .inside = inside,
+            .port = request.external_port,
+            .lifetime = std::clamp<Duration>(std::chrono::seconds(request.lifetime), lifetime_min, lifetime_max),
+            .description = {}});
   if (auto* why = std::get_if<Refusal>(&outcome)) {
     response.result = result_of(*why);
     return response;

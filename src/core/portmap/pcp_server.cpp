@@ -14,9 +14,7 @@ using wire::PcpResult;
 
 namespace {
 
-bool is_translated(uint8_t protocol) {
-  return protocol == wire::ip_protocol_tcp || protocol == wire::ip_protocol_udp;
-}
+bool is_translated(uint8_t protocol) { return protocol == wire::ip_protocol_tcp || protocol == wire::ip_protocol_udp; }
 
 /// Section 7.4 says of each which it is.
 uint32_t error_lifetime(PcpResult result) {
@@ -56,7 +54,8 @@ std::optional<Bytes> PcpServer::handle(Instant now, const Address& from, Bytes d
   if (result == PcpResult::success && request.opcode == PcpOpcode::peer) result = PcpResult::unsupp_opcode;
   if (result != PcpResult::success) return refuse(result, error_lifetime(result));
 
-  wire::PcpResponse response{wire::pcp_version, request.opcode, PcpResult::success, 0, book_.epoch(now), request.mapping};
+  wire::PcpResponse response{wire::pcp_version, request.opcode, PcpResult::success, 0,
+                             book_.epoch(now),  request.mapping};
   if (request.opcode == PcpOpcode::map) {
     Answer answer = map(now, from, request);
     if (answer.result != PcpResult::success) return refuse(answer.result, answer.lifetime);
@@ -68,7 +67,8 @@ std::optional<Bytes> PcpServer::handle(Instant now, const Address& from, Bytes d
 }
 
 Bytes PcpServer::announcement(Instant now, MutableBytes room) const {
-  return wire::put_pcp_response({wire::pcp_version, PcpOpcode::announce, PcpResult::success, 0, book_.epoch(now)}, room);
+  return wire::put_pcp_response({wire::pcp_version, PcpOpcode::announce, PcpResult::success, 0, book_.epoch(now)},
+                                room);
 }
 
 PcpServer::Answer PcpServer::map(Instant now, const Address& from, const wire::PcpRequest& request) {
@@ -82,8 +82,7 @@ PcpServer::Answer PcpServer::create(Instant now, const Address& inside, const wi
   // Section 11.1: all protocols, or all ports, is a wish for an address of one's own.
   if (!is_translated(mapping.protocol) || mapping.internal_port == 0) return {PcpResult::unsupp_protocol, long_error};
   bool elsewhere = !mapping.external.is_unspecified() && !mapping.external.same_ip(book_.external());
-  if (request.options.prefer_failure && elsewhere)
-    return refused(now, Refusal::taken, inside, mapping);
+  if (request.options.prefer_failure && elsewhere) return refused(now, Refusal::taken, inside, mapping);
   Duration lifetime = std::clamp<Duration>(std::chrono::seconds(request.lifetime), lifetime_min, lifetime_max);
   auto outcome = book_.ask(now, {.method = Method::pcp,
                                  .protocol = mapping.protocol,

@@ -5,12 +5,12 @@
 
 namespace ginnel::portmap {
 
-/// MAP and ANNOUNCE, in version 2, for IPv4 hosts. PEER is an unsupported opcode, FILTER and THIRD_PARTY are unsupported
-/// options: no engine here could keep the promise of the first two, and nobody maps for others.
+/// MAP and ANNOUNCE, in version 2, for IPv4 hosts. PEER is an unsupported opcode, FILTER and THIRD_PARTY are
+/// unsupported options: no engine here could keep the promise of the first two, and nobody maps for others.
 class PcpServer {
  public:
-  static constexpr Duration lifetime_min = 120s;  // section 15: what is RECOMMENDED
-  static constexpr Duration lifetime_max = 24h;   // likewise
+  static constexpr Duration lifetime_min = 120s;                  // section 15: what is RECOMMENDED
+  static constexpr Duration lifetime_max = 24h;                   // likewise
   static constexpr uint32_t short_error = 30, long_error = 1800;  // seconds; section 7.4
 
   explicit PcpServer(MappingBook& book) : book_(book) {}

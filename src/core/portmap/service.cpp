@@ -20,8 +20,8 @@ void Service::handle(Instant now, ServiceInput& input) {
   if (input.at != Socket::requests || input.bytes.empty() || answers_.size() >= answers_max) return;
   std::array<uint8_t, wire::pcp_message_max> room;
   bool nat_pmp = input.bytes[0] == wire::nat_pmp_version;
-  auto answer = nat_pmp ? nat_pmp_.handle(now, input.from, input.bytes, room)
-                        : pcp_.handle(now, input.from, input.bytes, room);
+  auto answer =
+      nat_pmp ? nat_pmp_.handle(now, input.from, input.bytes, room) : pcp_.handle(now, input.from, input.bytes, room);
   if (answer) answers_.push_back({input.from, {answer->begin(), answer->end()}});
 }
 

@@ -73,8 +73,8 @@ std::optional<SsdpServer::Out> SsdpServer::poll(Instant now) {
   if (due == waiting_.end()) return {};
   const Target& target = targets_[due->target];
   auto age = static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(max_age).count());
-  Out out{due->to, wire::ssdp_text({wire::SsdpKind::response, target.name, target.usn, target.location, 0, age},
-                                   server_line_)};
+  Out out{due->to,
+          wire::ssdp_text({wire::SsdpKind::response, target.name, target.usn, target.location, 0, age}, server_line_)};
   waiting_.erase(due);
   return out;
 }

@@ -1,5 +1,5 @@
-// How a UPnP gateway is found: it answers searches, says that it is there, and that it goes. Knows the list of what it is
-// and when to speak; refuses to know sockets. UPnP Device Architecture 1.1 sections 1.2 and 1.3.
+// How a UPnP gateway is found: it answers searches, says that it is there, and that it goes. Knows the list of what it
+// is and when to speak; refuses to know sockets. UPnP Device Architecture 1.1 sections 1.2 and 1.3.
 #pragma once
 #include <deque>
 #include <optional>
@@ -15,8 +15,8 @@ namespace ginnel::portmap {
 
 class SsdpServer {
  public:
-  static constexpr Duration max_age = 1800s;       // section 1.2.2: what is recommended at least
-  static constexpr Duration alive_interval = 800s;  // section 1.2.1: less than half of it
+  static constexpr Duration max_age = 1800s;         // section 1.2.2: what is recommended at least
+  static constexpr Duration alive_interval = 800s;   // section 1.2.1: less than half of it
   static constexpr Duration answer_within_max = 2s;  ///< of the up to 5 s that a search may allow
   /// Answers that wait; searches beyond them are not answered, so that a forged source costs its owner little.
   static constexpr size_t waiting_max = 64;
@@ -31,7 +31,10 @@ class SsdpServer {
   void handle(Instant now, const Address& from, const wire::SsdpMessage& message);
   void handle_timeout(Instant now);
 
-  struct Out { Address to; std::string text; };
+  struct Out {
+    Address to;
+    std::string text;
+  };
   std::optional<Out> poll(Instant now);
   std::optional<Deadline> next_deadline() const;
 

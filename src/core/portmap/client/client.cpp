@@ -1,5 +1,5 @@
-// The race between three protocols and what follows. Knows preferences and pauses; refuses datagrams from anybody but the
-// gateway. RFC 6887 section 8.4 (whose answers count), appendix A (PCP before NAT-PMP).
+// The race between three protocols and what follows. Knows preferences and pauses; refuses datagrams from anybody but
+// the gateway. RFC 6887 section 8.4 (whose answers count), appendix A (PCP before NAT-PMP).
 #include "core/portmap/client/client.hpp"
 
 #include <algorithm>
@@ -25,7 +25,8 @@ std::string_view to_string(Presence presence) {
 
 Client::Client(Rng& rng)
     : rng_(rng),
-      mappers_{DatagramMapper{std::make_unique<PcpDialect>(), rng}, DatagramMapper{std::make_unique<NatPmpDialect>(), rng}},
+      mappers_{DatagramMapper{std::make_unique<PcpDialect>(), rng},
+               DatagramMapper{std::make_unique<NatPmpDialect>(), rng}},
       igd_(rng) {}
 
 // ---- inputs
@@ -40,7 +41,7 @@ void Client::handle(Instant now, ClientInput& input) {
 void Client::handle_datagram(Instant now, const Datagram& in) {
   if (!network_ || !in.from.same_ip(network_->gateway)) return;
   if (in.from.port == wire::pcp_server_port) {
-    for (auto& mapper : mappers_) mapper.handle(now, in.bytes);
+    for (auto& mapper : mappers_) mapper.handle(now, in.bytes, in.at == Socket::announcements);
     // Nobody was there, and now it announces itself: it has been restarted.
     bool nobody = presence(0) == Presence::absent && presence(1) == Presence::absent && presence(2) == Presence::absent;
     if (in.at == Socket::announcements && nobody && retry_at_) retry_at_ = std::min(*retry_at_, now + 1s);
@@ -181,7 +182,9 @@ void Client::give_up(Instant now) {
   if (!capabilities_told_) events_.push_back(Capabilities{known, igd_.gateway_name()});
   capabilities_told_ = true;
   events_.push_back(NoMapping{known});
-  auto chance = [&](Duration most) { return Duration(static_cast<int64_t>(rng_.below(static_cast<uint64_t>(most.count())))); };
+  auto chance = [&](Duration most) {
+    return Duration(static_cast<int64_t>(rng_.below(static_cast<uint64_t>(most.count()))));
+  };
   retry_at_ = worked_ ? now + pause_ + chance(pause_ / 4) : now + retry_rarely + chance(2 * retry_rarely);
   pause_ = std::min(pause_ * 2, retry_longest);
 }

@@ -1,6 +1,6 @@
-// An agent's port mapping: asks its gateway by PCP, NAT-PMP and UPnP at once, keeps the best that answers, and keeps the
-// mappings alive. Knows which way to prefer and when to look again; each protocol's own knowledge is in a mapper. The
-// composite that hands drive. RFC 6887, RFC 6886 appendix A of the former (both on one port), UPnP.
+// An agent's port mapping: asks its gateway by PCP, NAT-PMP and UPnP at once, keeps the best that answers, and keeps
+// the mappings alive. Knows which way to prefer and when to look again; each protocol's own knowledge is in a mapper.
+// The composite that hands drive. RFC 6887, RFC 6886 appendix A of the former (both on one port), UPnP.
 #pragma once
 #include <array>
 #include <deque>
@@ -25,9 +25,13 @@ struct Mapped {
   Address external;
   Method method = Method::pcp;
   Duration lifetime{};  ///< renewed in time
-  bool reachable = true;  ///< false: `external` is private, there is another NAT outside of the gateway (or a carrier's)
+  bool reachable =
+      true;  ///< false: `external` is private, there is another NAT outside of the gateway (or a carrier's)
 };
-struct Unmapped { Wanted inside; std::string why; };
+struct Unmapped {
+  Wanted inside;
+  std::string why;
+};
 
 /// What is known of each protocol; indexed by Method.
 struct MethodState {
@@ -37,9 +41,14 @@ struct MethodState {
 using MethodStates = std::array<MethodState, 3>;
 
 /// All three have been looked for. `gateway_name` as UPnP tells it, for people.
-struct Capabilities { MethodStates methods; std::string gateway_name; };
+struct Capabilities {
+  MethodStates methods;
+  std::string gateway_name;
+};
 /// None maps anything now; it is tried again by and by.
-struct NoMapping { MethodStates methods; };
+struct NoMapping {
+  MethodStates methods;
+};
 
 using ClientEvent = std::variant<Mapped, Unmapped, Capabilities, NoMapping>;
 
@@ -51,7 +60,7 @@ class Client {
  public:
   /// What a better protocol gets after the first has answered: long enough for its second probe, should one be lost.
   static constexpr Duration grace = 300ms;
-  static constexpr Duration retry_first = 30s;    // where mapping has worked before; doubles up to:
+  static constexpr Duration retry_first = 30s;  // where mapping has worked before; doubles up to:
   static constexpr Duration retry_longest = 30min;
   static constexpr Duration retry_rarely = 10min;  ///< where it never has: so long, and up to twice as long again
   static constexpr Duration close_limit = 1s;

@@ -1,5 +1,5 @@
-// PCP and NAT-PMP as a client uses them. Knows each slot's next moment; refuses to wait for ever. RFC 6887 sections 8.1.1
-// (retransmission), 8.5 (epoch), 11.2.1 (renewal), 15 (deletion); RFC 6886 sections 3.3, 3.4, 3.6, 3.7.
+// PCP and NAT-PMP as a client uses them. Knows each slot's next moment; refuses to wait for ever. RFC 6887
+// sections 8.1.1 (retransmission), 8.5 (epoch), 11.2.1 (renewal), 15 (deletion); RFC 6886 sections 3.3, 3.4, 3.6, 3.7.
 #include "core/portmap/client/datagram_mapper.hpp"
 
 #include <algorithm>
@@ -34,7 +34,9 @@ void DatagramMapper::stop() {
 }
 
 void DatagramMapper::want(Instant now, std::span<const Wanted> wanted) {
-  auto is_wanted = [&](const Slot& slot) { return std::find(wanted.begin(), wanted.end(), slot.wanted) != wanted.end(); };
+  auto is_wanted = [&](const Slot& slot) {
+    return std::find(wanted.begin(), wanted.end(), slot.wanted) != wanted.end();
+  };
   // What was never asked for need not be given back.
   std::erase_if(slots_, [&](const Slot& slot) {
     bool asked = slot.held || (slot.state == State::asking && slot.tries > 0);
@@ -50,7 +52,8 @@ void DatagramMapper::want(Instant now, std::span<const Wanted> wanted) {
   for (const Wanted& one : wanted) {
     bool known = std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.wanted == one; });
     if (known || slots_.size() >= 2 * wanted_max) continue;
-    slots_.push_back({.wanted = one, .nonce = nonce_of(one), .external = Address::v4(0, 0, 0, 0, one.port), .next = now});
+    slots_.push_back(
+        {.wanted = one, .nonce = nonce_of(one), .external = Address::v4(0, 0, 0, 0, one.port), .next = now});
   }
 }
 
@@ -63,8 +66,8 @@ wire::PcpNonce DatagramMapper::nonce_of(const Wanted& wanted) const {
   return nonce;
 }
 
-void DatagramMapper::handle(Instant now, Bytes datagram) {
-  if (presence_ == Presence::absent) return;
+void DatagramMapper::handle(Instant now, Bytes datagram, bool announced) {
+  if (presence_ == Presence::absent || (announced && presence_ != Presence::present)) return;
   Reply reply = dialect_->read(datagram);
   if (reply.kind == Reply::Kind::none) return;
   if (reply.kind == Reply::Kind::no_server) return absent(now, reply.why);
@@ -130,7 +133,8 @@ void DatagramMapper::granted(Instant now, Slot& slot, const Reply& reply) {
   if (!is_endpoint(external)) {
     bool unknown = dialect_->address_apart() && address_.is_unspecified();
     ask_address_ |= unknown;
-    return refused(now, slot, unknown ? "the gateway tells no outside address" : "the gateway grants no possible address",
+    return refused(now, slot,
+                   unknown ? "the gateway tells no outside address" : "the gateway grants no possible address",
                    retry_min);
   }
   bool news = !slot.held || external != slot.external;
@@ -160,7 +164,8 @@ void DatagramMapper::handle_timeout(Instant now) {
     absent(now, "no answer");
   for (Slot& slot : slots_)
     if (now >= slot.next) timeout(now, slot);
-  std::erase_if(slots_, [&](const Slot& s) { return s.state == State::releasing && s.tries >= releases && now >= s.next; });
+  std::erase_if(slots_,
+                [&](const Slot& s) { return s.state == State::releasing && s.tries >= releases && now >= s.next; });
 }
 
 /// What does not send again ends here; the rest is poll_datagram's.
@@ -202,8 +207,8 @@ std::optional<Bytes> DatagramMapper::poll_datagram(Instant now, MutableBytes roo
     } else {
       slot.next = now + pause(slot.tries - 1);
     }
-    return dialect_->ask(network_, {slot.wanted, slot.nonce, slot.external,
-                                    slot.state == State::releasing ? 0s : lifetime_asked}, room);
+    return dialect_->ask(
+        network_, {slot.wanted, slot.nonce, slot.external, slot.state == State::releasing ? 0s : lifetime_asked}, room);
   }
   return {};
 }

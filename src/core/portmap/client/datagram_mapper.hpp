@@ -1,6 +1,6 @@
-// Asks a gateway for mappings over port 5351, in one dialect: finds out whether anybody answers, asks, asks again, renews,
-// makes anew what the gateway forgot, gives back. Knows moments; refuses to know messages (dialect) and who else could be
-// asked (client). RFC 6887 sections 8.1.1, 8.5, 11.2.1, 14.1; RFC 6886 sections 3.1 to 3.7.
+// Asks a gateway for mappings over port 5351, in one dialect: finds out whether anybody answers, asks, asks again,
+// renews, makes anew what the gateway forgot, gives back. Knows moments; refuses to know messages (dialect) and who
+// else could be asked (client). RFC 6887 sections 8.1.1, 8.5, 11.2.1, 14.1; RFC 6886 sections 3.1 to 3.7.
 #pragma once
 #include <deque>
 #include <memory>
@@ -16,8 +16,8 @@ namespace ginnel::portmap {
 
 class DatagramMapper {
  public:
-  // Both RFCs go on for minutes (3 s or 250 ms, doubling). The gateway is one hop away: who is silent for two seconds is
-  // not there, and is looked for again later.
+  // Both RFCs go on for minutes (3 s or 250 ms, doubling). The gateway is one hop away: who is silent for two seconds
+  // is not there, and is looked for again later.
   static constexpr Duration first_timeout = 250ms;  // doubles, +-10 % (RFC 6887 section 8.1.1)
   static constexpr int probes = 3;                  // 250 + 500 + 1000 ms
   static constexpr int asks = 4;                    // 250 + 500 + 1000 + 2000 ms
@@ -31,8 +31,9 @@ class DatagramMapper {
       : dialect_(std::move(dialect)), rng_(rng), nonce_(rng.array<12>()) {}
 
   // ---- inputs
-  /// From the gateway's port 5351, the caller has seen to that; at our own socket, or announced to all.
-  void handle(Instant now, Bytes datagram);
+  /// From the gateway's port 5351, the caller has seen to that. What it announces to all is heeded only where it has
+  /// answered before: that it speaks does not mean that it listens.
+  void handle(Instant now, Bytes datagram, bool announced);
   void handle_timeout(Instant now);
 
   // ---- commands

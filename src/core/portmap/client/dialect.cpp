@@ -1,5 +1,5 @@
-// PCP and NAT-PMP from a client's mouth. Knows what each result means for somebody who wants in; refuses to judge where a
-// datagram came from. RFC 6887 sections 7.4, 8.4, 8.5, 9; RFC 6886 sections 3.3, 3.5, 3.6.
+// PCP and NAT-PMP from a client's mouth. Knows what each result means for somebody who wants in; refuses to judge where
+// a datagram came from. RFC 6887 sections 7.4, 8.4, 8.5, 9; RFC 6886 sections 3.3, 3.5, 3.6.
 #include "core/portmap/client/dialect.hpp"
 
 #include "core/portmap/whole_seconds.hpp"
@@ -17,23 +17,35 @@ namespace {
 
 std::string sentence(PcpResult result) {
   switch (result) {
-    case PcpResult::not_authorized: return "the gateway does not allow it";
-    case PcpResult::network_failure: return "the gateway has no outside address";
-    case PcpResult::no_resources: return "the gateway has no room";
-    case PcpResult::unsupp_protocol: return "the gateway does not map this protocol";
-    case PcpResult::user_ex_quota: return "this host has its share already";
-    case PcpResult::cannot_provide_external: return "the outside port is taken";
-    case PcpResult::address_mismatch: return "there is another NAT before the gateway";
-    default: return "the gateway answers with PCP error " + std::to_string(static_cast<int>(result));
+    case PcpResult::not_authorized:
+      return "the gateway does not allow it";
+    case PcpResult::network_failure:
+      return "the gateway has no outside address";
+    case PcpResult::no_resources:
+      return "the gateway has no room";
+    case PcpResult::unsupp_protocol:
+      return "the gateway does not map this protocol";
+    case PcpResult::user_ex_quota:
+      return "this host has its share already";
+    case PcpResult::cannot_provide_external:
+      return "the outside port is taken";
+    case PcpResult::address_mismatch:
+      return "there is another NAT before the gateway";
+    default:
+      return "the gateway answers with PCP error " + std::to_string(static_cast<int>(result));
   }
 }
 
 std::string sentence(NatPmpResult result) {
   switch (result) {
-    case NatPmpResult::refused: return "the gateway does not allow it";
-    case NatPmpResult::network_failure: return "the gateway has no outside address";
-    case NatPmpResult::out_of_resources: return "the gateway has no room";
-    default: return "the gateway answers with NAT-PMP error " + std::to_string(static_cast<int>(result));
+    case NatPmpResult::refused:
+      return "the gateway does not allow it";
+    case NatPmpResult::network_failure:
+      return "the gateway has no outside address";
+    case NatPmpResult::out_of_resources:
+      return "the gateway has no room";
+    default:
+      return "the gateway answers with NAT-PMP error " + std::to_string(static_cast<int>(result));
   }
 }
 
@@ -105,8 +117,8 @@ Bytes NatPmpDialect::probe(const Network&, MutableBytes room) const { return wir
 Bytes NatPmpDialect::ask(const Network&, const Ask& ask, MutableBytes room) const {
   auto opcode = ask.wanted.protocol == wire::ip_protocol_tcp ? NatPmpOpcode::map_tcp : NatPmpOpcode::map_udp;
   bool remove = ask.lifetime == 0s;  // section 3.4: then the outside port is 0
-  return wire::put_nat_pmp_request({opcode, ask.wanted.port, remove ? uint16_t{0} : ask.external.port,
-                                    whole_seconds(ask.lifetime)}, room);
+  return wire::put_nat_pmp_request(
+      {opcode, ask.wanted.port, remove ? uint16_t{0} : ask.external.port, whole_seconds(ask.lifetime)}, room);
 }
 
 Reply NatPmpDialect::read(Bytes datagram) const {

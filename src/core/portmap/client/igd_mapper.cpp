@@ -53,7 +53,8 @@ void IgdMapper::end_search() {
 
 /// To the group, and to the gateway itself: multicast is often lost in wireless networks.
 void IgdMapper::search_turn(Instant now) {
-  std::vector<std::string> targets = {std::string(wire::igd_device_prefix) + "1", std::string(wire::igd_device_prefix) + "2"};
+  std::vector<std::string> targets = {std::string(wire::igd_device_prefix) + "1",
+                                      std::string(wire::igd_device_prefix) + "2"};
   if (searches_sent_ > 0) targets.push_back("upnp:rootdevice");  // there are devices that know no other name
   for (const auto& target : targets)
     for (const Address& to : {wire::ssdp_group, network_.gateway.with_port(wire::ssdp_group.port)})
@@ -109,7 +110,9 @@ void IgdMapper::absent(Instant now, const std::string& why) {
 // ---- wanting
 
 void IgdMapper::want(Instant now, std::span<const Wanted> wanted) {
-  auto is_wanted = [&](const Slot& slot) { return std::find(wanted.begin(), wanted.end(), slot.wanted) != wanted.end(); };
+  auto is_wanted = [&](const Slot& slot) {
+    return std::find(wanted.begin(), wanted.end(), slot.wanted) != wanted.end();
+  };
   std::erase_if(slots_, [&](const Slot& slot) {
     bool asked = slot.added || (pending_ && pending_->wanted == slot.wanted);
     return !is_wanted(slot) && !asked;

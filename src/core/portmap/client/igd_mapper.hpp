@@ -19,14 +19,14 @@ namespace ginnel::portmap {
 
 class IgdMapper {
  public:
-  static constexpr int searches = 3;                 // at 0, 0.5 and 1 s; each allows 1 s to answer
+  static constexpr int searches = 3;  // at 0, 0.5 and 1 s; each allows 1 s to answer
   static constexpr Duration search_interval = 500ms;
   static constexpr Duration search_limit = 2200ms;
-  static constexpr Duration describe_limit = 5s;     ///< from the search's beginning, with all descriptions read
+  static constexpr Duration describe_limit = 5s;  ///< from the search's beginning, with all descriptions read
   static constexpr Duration http_limit = 3s;
   static constexpr size_t body_max = 64 * 1024;
-  static constexpr size_t places_max = 4;            ///< descriptions that are looked at
-  static constexpr int ports_tried = 4;              ///< outside ports, when they are taken
+  static constexpr size_t places_max = 4;             ///< descriptions that are looked at
+  static constexpr int ports_tried = 4;               ///< outside ports, when they are taken
   static constexpr Duration permanent_check = 10min;  ///< a mapping without an end is made again so often
 
   explicit IgdMapper(Rng& rng) : rng_(rng) {}

@@ -1,5 +1,6 @@
-// What the client asks a gateway's service, and what its answers mean. Knows the error codes that can be helped; refuses
-// to try for ever. UPnP Device Architecture 1.1 section 3.2; WANIPConnection:1 and :2 (errors of AddPortMapping).
+// What the client asks a gateway's service, and what its answers mean. Knows the error codes that can be helped;
+// refuses to try for ever. UPnP Device Architecture 1.1 section 3.2; WANIPConnection:1 and :2 (errors of
+// AddPortMapping).
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -39,11 +40,15 @@ std::optional<uint16_t> port_of(std::string_view text) {
 
 std::string sentence(const wire::SoapAnswer& answer) {
   switch (answer.error) {
-    case not_authorized: return "the gateway does not allow it";
-    case no_port_maps: return "the gateway has no room";
+    case not_authorized:
+      return "the gateway does not allow it";
+    case no_port_maps:
+      return "the gateway has no room";
     case conflict:
-    case conflict_elsewhere: return "the outside ports tried are taken";
-    default: return "the gateway answers with UPnP error " + std::to_string(answer.error) + " (" + answer.error_text + ")";
+    case conflict_elsewhere:
+      return "the outside ports tried are taken";
+    default:
+      return "the gateway answers with UPnP error " + std::to_string(answer.error) + " (" + answer.error_text + ")";
   }
 }
 

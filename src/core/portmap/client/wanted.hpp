@@ -1,5 +1,5 @@
-// What a client of a gateway wants, where it asks, and what its mappers tell about it. Plain data. RFC 6887 section 11.2.1
-// for the moments of renewal.
+// What a client of a gateway wants, where it asks, and what its mappers tell about it. Plain data. RFC 6887
+// section 11.2.1 for the moments of renewal.
 #pragma once
 #include <compare>
 #include <string>
@@ -26,7 +26,7 @@ struct Network {
   bool operator==(const Network&) const = default;
 };
 
-inline constexpr Duration lifetime_asked = 2h;  // RFC 6886 section 3.3: what is RECOMMENDED
+inline constexpr Duration lifetime_asked = 2h;      // RFC 6886 section 3.3: what is RECOMMENDED
 inline constexpr Duration lifetime_believed = 24h;  ///< longer promises are taken for this long
 inline constexpr Duration retry_min = 30s, retry_max = 30min;
 
@@ -39,12 +39,18 @@ struct Granted {  ///< for the first time, or at another address than before
   Address external;
   Duration lifetime;
 };
-struct Refused { Wanted wanted; std::string why; };  ///< it was never granted; it is asked again by and by
-struct Lost { Wanted wanted; std::string why; };     ///< it was granted; likewise
+struct Refused {
+  Wanted wanted;
+  std::string why;
+};  ///< it was never granted; it is asked again by and by
+struct Lost {
+  Wanted wanted;
+  std::string why;
+};  ///< it was granted; likewise
 using MapperEvent = std::variant<Granted, Refused, Lost>;
 
-/// Attempt 0, 1, 2, ... to renew a lease: 1/2 to 5/8 of its life, 3/4 to 13/16, 7/8 to 29/32, ..., never within 4 s of the
-/// one before; at its end when that is nearer.
+/// Attempt 0, 1, 2, ... to renew a lease: 1/2 to 5/8 of its life, 3/4 to 13/16, 7/8 to 29/32, ..., never within 4 s of
+/// the one before; at its end when that is nearer.
 inline Duration renewal_after(Duration lifetime, int attempt, Rng& rng) {
   Duration left = lifetime;
   for (int i = 0; i <= attempt && left > 0s; ++i) left /= 2;
@@ -55,7 +61,8 @@ inline Duration renewal_after(Duration lifetime, int attempt, Rng& rng) {
 
 /// An address that somebody outside could send to, if it is not a private one.
 inline bool is_endpoint(const Address& a) {
-  return a.port != 0 && !a.is_unspecified() && !a.is_loopback() && !a.is_multicast_or_broadcast() && (a.v6 || a.ip[0] != 0);
+  return a.port != 0 && !a.is_unspecified() && !a.is_loopback() && !a.is_multicast_or_broadcast() &&
+         (a.v6 || a.ip[0] != 0);
 }
 
 }  // namespace ginnel::portmap
