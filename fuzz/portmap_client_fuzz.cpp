@@ -180,6 +180,7 @@ struct Storm {
       case 8: {
         uint8_t which = in.u8() % 8;
         if (which == 0) client.set_network(now, {});
+        if (which == 3) client.look(now);
         if (which == 1 || which == 2) {
           gateway = gateways[which - 1];
           client.set_network(now, Network{gateway, Address::v4(192, 168, 1, in.u8(), 0)});

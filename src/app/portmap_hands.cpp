@@ -32,6 +32,11 @@ void PortmapHands::want(std::vector<portmap::Wanted> wanted) {
   pump();
 }
 
+void PortmapHands::look() {
+  client_.look(loop_.now());
+  pump();
+}
+
 /// The preferred IPv4 route. IPv6 needs no mapping where there is no translation: punching opens its firewalls.
 std::optional<portmap::Network> PortmapHands::find_network() const {
   for (const DefaultGateway& g : default_gateways())

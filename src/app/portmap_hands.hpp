@@ -28,6 +28,8 @@ class PortmapHands {
   PortmapHands(const PortmapHands&) = delete;
 
   void want(std::vector<portmap::Wanted> wanted);
+  /// Capabilities follows, though nothing may be wanted.
+  void look();
   /// Looks at the default route again; cheap if it is the same.
   void network_changed();
   /// `done` is called once, from the loop, and may destroy the hands; nothing else is called after that.

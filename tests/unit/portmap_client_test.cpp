@@ -366,6 +366,23 @@ TEST(PortmapRace, NothingIsAskedWhileNothingIsWanted) {
   EXPECT_TRUE(host.external(udp));
 }
 
+TEST(PortmapRace, LookingCostsTheGatewayNothing) {
+  PortmapWorld world;
+  auto& host = world.add_host(2, {});
+  host.client->look(world.now);
+  world.run(6s);
+  ASSERT_EQ(host.all<Capabilities>().size(), 1u);
+  Capabilities told = host.all<Capabilities>().at(0);
+  for (const auto& state : told.methods) EXPECT_EQ(state.presence, Presence::present);
+  EXPECT_TRUE(world.engine.forwards.empty());
+  size_t before = host.datagrams;
+  world.run(24h);
+  EXPECT_EQ(host.datagrams, before);
+  host.client->want(world.now, {udp});
+  world.run(1s);
+  EXPECT_EQ(host.external(udp), outside_at(4000)) << "what was found is used";
+}
+
 TEST(PortmapRace, SameSeedSameRun) {
   auto trace = [](uint64_t seed) {
     PortmapWorld world(seed);

@@ -86,6 +86,12 @@ void Client::want(Instant now, std::vector<Wanted> wanted) {
   review(now);
 }
 
+void Client::look(Instant now) {
+  if (closing_until_) return;
+  looking_ = true;
+  if (!racing_) start(now);
+}
+
 void Client::close(Instant now) {
   if (closing_until_) return;
   for (size_t m = 0; m < 3; ++m) want_of(now, m, {});
@@ -103,7 +109,7 @@ void Client::close(Instant now) {
 
 void Client::start(Instant now) {
   stop("");
-  if (!network_ || wanted_.empty()) return;
+  if (!network_ || (wanted_.empty() && !looking_)) return;
   racing_ = true;
   for (auto& mapper : mappers_) mapper.start(now, *network_);
   if (!network_->gateway.v6) igd_.start(now, *network_);

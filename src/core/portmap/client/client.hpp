@@ -77,6 +77,8 @@ class Client {
   void set_network(Instant now, const std::optional<Network>& network);
   /// At most wanted_max; replaces what was wanted before.
   void want(Instant now, std::vector<Wanted> wanted);
+  /// Finds out who is there (Capabilities follows) though nothing may be wanted.
+  void look(Instant now);
   /// Gives everything back; drain until closed(). Nothing else works after that.
   void close(Instant now);
 
@@ -111,6 +113,7 @@ class Client {
   IgdMapper igd_;
   std::optional<Network> network_;
   std::vector<Wanted> wanted_;
+  bool looking_ = false;
   bool racing_ = false;  ///< started, and not stopped since
   std::optional<Method> chosen_;
   std::array<std::string, 3> failed_;      ///< why it answered but did not map, this time
