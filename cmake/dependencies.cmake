@@ -13,6 +13,7 @@ if(NOT NGTCP2_FOUND)
     "Debian 12 from bookworm-backports; the plain package there is too old.")
 endif()
 pkg_check_modules(GNUTLS REQUIRED IMPORTED_TARGET gnutls>=3.7)
+pkg_check_modules(EXPAT REQUIRED IMPORTED_TARGET expat>=2.4)  # from there on it bounds what entities can cost
 
 if(NOT GINNEL_FUZZ)
   find_package(Boost 1.81 REQUIRED)  # headers only: Asio, JSON

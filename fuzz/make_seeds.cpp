@@ -8,9 +8,14 @@
 
 #include "core/stun/credentials.hpp"
 #include "tests/support/seeded_rng.hpp"
+#include "wire/igd.hpp"
+#include "wire/ip.hpp"
+#include "wire/nat_pmp.hpp"
+#include "wire/pcp.hpp"
 #include "wire/peer_message.hpp"
 #include "wire/relay_frame.hpp"
 #include "wire/signal.hpp"
+#include "wire/ssdp.hpp"
 #include "wire/stun.hpp"
 #include "wire/tcp_frame.hpp"
 #include "wire/ticket.hpp"
@@ -111,6 +116,55 @@ void text_seeds(Rng& rng) {
   write("ticket", "values", values);
 }
 
+void pcp_seeds(Rng& rng) {
+  std::vector<uint8_t> room(pcp_message_max);
+  PcpRequest request;
+  request.client = Address::v4(192, 168, 1, 2, 0);
+  write("pcp", "announce", put_pcp_request(request, room));
+  request.opcode = PcpOpcode::map;
+  request.lifetime = 7200;
+  request.mapping = {rng.array<12>(), ip_protocol_udp, 4000, Address::v4(198, 51, 100, 7, 4000)};
+  write("pcp", "map", put_pcp_request(request, room));
+  PcpRequest with_options = request;
+  with_options.options = {Address::v4(192, 168, 1, 9, 0), true, {{120, Address::v4(203, 0, 113, 0, 0)}}};
+  write("pcp", "map_options", put_pcp_request(with_options, room));
+  request.opcode = PcpOpcode::peer;
+  request.peer = Address::v4(203, 0, 113, 5, 443);
+  write("pcp", "peer", put_pcp_request(request, room));
+  write("pcp", "mapped",
+        put_pcp_response({pcp_version, PcpOpcode::map, PcpResult::success, 7200, 9, request.mapping}, room));
+
+  write("nat_pmp", "address", put_nat_pmp_request({}, room));
+  write("nat_pmp", "map", put_nat_pmp_request({NatPmpOpcode::map_tcp, 22, 22, 7200}, room));
+  NatPmpResponse answer;
+  answer.address = Address::v4(198, 51, 100, 7, 0);
+  write("nat_pmp", "address_answer", put_nat_pmp_response(answer, room));
+  write("nat_pmp", "mapped",
+        put_nat_pmp_response({NatPmpOpcode::map_tcp, NatPmpResult::success, 9, {}, 22, 22, 7200}, room));
+}
+
+void upnp_seeds() {
+  const std::string device(std::string(igd_device_prefix) + "1"), service(std::string(igd_ip_connection_prefix) + "1");
+  const std::string usn = "uuid:0123::" + device, location = "http://192.168.1.1:5000/root.xml";
+  int number = 0;
+  for (const SsdpMessage& message :
+       {SsdpMessage{SsdpKind::search, device, {}, {}, 2}, SsdpMessage{SsdpKind::byebye, device, usn},
+        SsdpMessage{SsdpKind::response, device, usn, location, 0, 120},
+        SsdpMessage{SsdpKind::alive, device, usn, location, 0, 1800}})
+    write("ssdp", "message_" + std::to_string(number++), as_bytes(ssdp_text(message, "Linux/6 UPnP/1.1 ginnel/1")));
+  write("ssdp", "url", as_bytes(location));
+  write("igd", "call",
+        as_bytes(soap_call(service, {"AddPortMapping", {{"NewRemoteHost", ""}, {"NewExternalPort", "80"}}})));
+  write("igd", "answer", as_bytes(soap_answer(service, "A", {{"NewExternalIPAddress", "198.51.100.7"}})));
+  write("igd", "fault", as_bytes(soap_fault(718, "ConflictInMappingEntry")));
+  write("igd", "action", as_bytes(soap_action(service, "GetStatusInfo")));
+  write("igd", "description",
+        as_bytes("<?xml version=\"1.0\"?><root "
+                 "xmlns=\"urn:schemas-upnp-org:device-1-0\"><URLBase>http://192.168.1.1/</URLBase>"
+                 "<device><friendlyName>x</friendlyName><serviceList><service><serviceType>" +
+                 service + "</serviceType><controlURL>/c</controlURL></service></serviceList></device></root>"));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -121,4 +175,6 @@ int main(int argc, char** argv) {
   relay_seeds();
   message_seeds(rng);
   text_seeds(rng);
+  pcp_seeds(rng);
+  upnp_seeds();
 }

@@ -69,10 +69,14 @@ auto retry(Call call) {
 
 }  // namespace
 
-Result<UdpSocket> UdpSocket::open(const Address& bind) {
+Result<UdpSocket> UdpSocket::open(const Address& bind) { return open(bind, false); }
+Result<UdpSocket> UdpSocket::open_shared(const Address& bind) { return open(bind, true); }
+
+Result<UdpSocket> UdpSocket::open(const Address& bind, bool shared) {
   Fd fd(::socket(bind.v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return bind_error(errno, "UDP", bind);
   set_options(fd.get(), bind.v6);
+  if (shared) set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   SocketAddress raw(bind);
   if (::bind(fd.get(), raw.data(), raw.size()) != 0) return bind_error(errno, "UDP", bind);
   Address local = local_address_of(fd.get());

@@ -33,6 +33,8 @@ class UdpSocket {
 
   /// Port 0 lets the kernel choose. Errors as bind_error says.
   static Result<UdpSocket> open(const Address& bind);
+  /// The same for a port that several programs listen on, as with multicast. `bind` may be the group itself.
+  static Result<UdpSocket> open_shared(const Address& bind);
 
   /// Takes up to 16 trains off the socket and calls `take(Datagrams)` with each; its bytes may be changed and live
   /// until the next receive into `buffers`. Returns how many the kernel had; fewer than 16: the socket is empty.
@@ -57,6 +59,7 @@ class UdpSocket {
   bool offload() const { return offload_; }
 
  private:
+  static Result<UdpSocket> open(const Address& bind, bool shared);
   UdpSocket(Fd fd, Address local) : fd_(std::move(fd)), local_(local) {}
   size_t receive_trains(ReceiveBuffers& buffers);
   Datagrams train_at(ReceiveBuffers& buffers, size_t i);
