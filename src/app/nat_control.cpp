@@ -67,14 +67,20 @@ json::object show(NatService& service) {
           {"counters", counters_of(service)}};
 }
 
-json::object mapping_of(const nat::MappingInfo& info, Instant now) {
+json::object mapping_of(const NatService& service, const nat::MappingInfo& info, Instant now) {
   json::object out{{"protocol", protocol_name(info.protocol)},
                    {"inside", info.inside.to_string()},
                    {"outside", info.outside.to_string()},
                    {"sessions", info.sessions}};
   if (!info.remote.is_unspecified()) out["remote"] = info.remote.to_string();
   if (info.is_static) out["static"] = true;
-  if (info.sessions > 0) out["expires_s"] = std::max<int64_t>(0, (info.expires - now) / 1s);
+  const portmap::Lease* lease = nullptr;
+  if (info.is_static && service.port_mapping()) lease = service.port_mapping()->lease(info.protocol, info.outside.port);
+  if (lease) {
+    out["by"] = portmap::to_string(lease->method);
+    out["expires_s"] = std::max<int64_t>(0, (lease->expires - now) / 1s);
+  } else if (info.sessions > 0)
+    out["expires_s"] = std::max<int64_t>(0, (info.expires - now) / 1s);
   if (info.tcp != nat::TcpState::none) out["tcp"] = name_of(info.tcp);
   return out;
 }
@@ -87,7 +93,7 @@ json::object mappings(NatService& service, const json::object& request) {
   json::array list;
   std::optional<nat::MappingInfo> info;
   while (list.size() < mappings_at_once && (info = service.gateway().next_mapping(now, cursor)))
-    list.push_back(mapping_of(*info, now));
+    list.push_back(mapping_of(service, *info, now));
   json::value next = info ? json::value(cursor) : json::value(nullptr);
   return {{"ok", true}, {"mappings", std::move(list)}, {"cursor", std::move(next)}};
 }

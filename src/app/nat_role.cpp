@@ -22,6 +22,7 @@ Result<NatService::Wish> wish_of(const NatOptions& options) {
   auto behaviour = parse_preset(options.preset);
   if (!behaviour) return behaviour.error();
   out.behaviour = *behaviour;
+  out.offers = {options.pcp, options.nat_pmp, options.upnp};
   for (const auto& text : options.set) {
     if (auto error = turn_knob(out.behaviour, text)) return *error;
     out.mtu_inside_given |= text.starts_with("mtu_inside=");

@@ -15,6 +15,7 @@ Result<std::unique_ptr<NatService>> NatService::make(Loop& loop, Wish wish, Repo
       return Error{Errc::usage, out->wish_.behaviour.basic
                                     ? "The preset basic gives whole addresses to hosts: it forwards no single ports."
                                     : "The forward " + forward.to_string() + " is there twice."};
+  if (auto error = out->offer_port_mapping()) return *error;
   out->pump_.start();
   return out;
 }
@@ -45,6 +46,17 @@ nat::Behaviour NatService::behaviour() const {
   return out;
 }
 
+std::optional<Error> NatService::offer_port_mapping() {
+  const portmap::Offers& offers = wish_.offers;
+  if (!offers.pcp && !offers.nat_pmp && !offers.upnp) return {};
+  if (!port_mapping_) port_mapping_ = std::make_unique<NatPortMapping>(loop_, gateway_, offers, entropy_, report_);
+  return port_mapping_->serve(network_->inside(), external());
+}
+
+Address NatService::external() const {
+  return network_->public_addresses().empty() ? Address{} : network_->public_addresses().front();
+}
+
 // ---- the network changed
 
 void NatService::look_again() {
@@ -54,12 +66,15 @@ void NatService::look_again() {
   for (bool v6 : {false, true}) gateway_.set_inside_address(network_->inside_address(v6).with_port(0));
   gateway_.change(behaviour());
   if (network_->public_addresses() != before) take_over_addresses();
+  if (auto error = offer_port_mapping())
+    report_({Report::Kind::line, "port_mapping_failed", {{"why", error->text}}, error->text});
   pump_.settle();
 }
 
 void NatService::take_over_addresses() {
   gateway_.set_public_addresses(network_->public_addresses());
   for (const NatForward& forward : wish_.forwards) apply(forward);
+  if (port_mapping_) port_mapping_->set_external(external());
   std::string text;
   for (const auto& ip : public_texts()) text += (text.empty() ? "" : ", ") + ip;
   report_({Report::Kind::line,
@@ -77,6 +92,7 @@ std::vector<std::string> NatService::public_texts() const {
 // ---- commands
 
 void NatService::reboot() {
+  if (port_mapping_) port_mapping_->reset();
   gateway_.reboot();
   pump_.settle();
   report_({Report::Kind::line, "reboot", {}, "every mapping was dropped"});
@@ -96,6 +112,7 @@ std::optional<Error> NatService::set(const std::string& text) {
   wish_.mtu_inside_given |= text.starts_with("mtu_inside=");
   wish_.mtu_outside_given |= text.starts_with("mtu_outside=");
   bool dropped = gateway_.change(behaviour());
+  if (dropped && port_mapping_) port_mapping_->reset();
   pump_.settle();
   report_({Report::Kind::line,
            "set",

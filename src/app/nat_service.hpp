@@ -9,6 +9,7 @@
 
 #include "app/capture.hpp"
 #include "app/nat_network.hpp"
+#include "app/nat_port_mapping.hpp"
 #include "app/nat_pump.hpp"
 #include "app/nat_words.hpp"
 #include "app/report.hpp"
@@ -27,6 +28,7 @@ class NatService {
     nat::Behaviour behaviour;
     bool mtu_inside_given = false, mtu_outside_given = false;
     std::vector<NatForward> forwards;
+    portmap::Offers offers{false, false, false};
   };
 
   /// `on_end` is called with the reason when it cannot go on.
@@ -52,6 +54,8 @@ class NatService {
   NatPump& pump() { return pump_; }
   const NatPlace& place() const { return wish_.place; }
   const std::vector<NatForward>& forwards() const { return wish_.forwards; }
+  /// nullptr if no host inside may ask for mappings.
+  const NatPortMapping* port_mapping() const { return port_mapping_.get(); }
   const Capture* capture(nat::Side side) const { return captures_[static_cast<size_t>(side)].get(); }
 
  private:
@@ -59,6 +63,8 @@ class NatService {
              std::unique_ptr<NatNetwork> network);
 
   nat::Behaviour behaviour() const;
+  std::optional<Error> offer_port_mapping();
+  Address external() const;
   void look_again();
   void take_over_addresses();
   bool apply(const NatForward& forward);
@@ -74,6 +80,7 @@ class NatService {
   NatPump pump_;
   InterfaceMonitor monitor_;
   std::unique_ptr<Capture> captures_[2];
+  std::unique_ptr<NatPortMapping> port_mapping_;
 };
 
 }  // namespace ginnel::app

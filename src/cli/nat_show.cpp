@@ -85,7 +85,8 @@ void print(const json::object& show) {
     if (m.contains("expires_s")) std::snprintf(ends, sizeof ends, "%.0f s", number(m, "expires_s"));
     std::printf("%-5s %-22s %-22s %-22s %8.0f  %s %s\n", text(m, "protocol").c_str(), text(m, "inside").c_str(),
                 text(m, "outside").c_str(), text(m, "remote").c_str(), number(m, "sessions"),
-                m.contains("static") ? "never" : ends, text(m, "tcp").c_str());
+                m.contains("static") && !m.contains("by") ? "never" : ends,
+                text(m, m.contains("by") ? "by" : "tcp").c_str());
   }
   const json::object& c = show.at("counters").as_object();
   std::printf("\nfrom inside %.0f packets, %s; from outside %.0f packets, %s; hairpinned %.0f; its own %.0f\n",
