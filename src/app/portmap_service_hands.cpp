@@ -13,17 +13,12 @@ Result<std::unique_ptr<PortmapServiceHands>> PortmapServiceHands::open(
   portmap::IgdIdentity identity;
   identity.uuid = rng.array<16>();
   identity.name = options.name;
-  if (auto error = out->open_sockets(options.inside)) return *error;
-  auto http = HttpServer::listen(loop, options.inside.with_port(options.http_port), portmap::igd_server_line(identity),
-                                 [self = out.get()](const portmap::HttpRequest& request) {
-                                   auto response = self->service_->handle_http(self->loop_.now(), request);
-                                   self->pump();
-                                   return response;
-                                 });
-  if (!http) return http.error();
-  out->http_ = std::move(*http);
-  identity.http = out->http_->local_address();
-  out->service_.emplace(loop.now(), portmap::ServiceConfig{options.networks, identity, options.limits}, engine, rng);
+  std::optional<Error> error;
+  if (options.offers.pcp || options.offers.nat_pmp) error = out->open_requests(options.inside);
+  if (!error && options.offers.upnp) error = out->open_upnp(options, identity);
+  if (error) return *error;
+  portmap::ServiceConfig config{options.networks, identity, options.limits, options.offers};
+  out->service_.emplace(loop.now(), config, engine, rng);
   return out;
 }
 
@@ -33,21 +28,44 @@ PortmapServiceHands::PortmapServiceHands(Loop& loop, std::function<void(const po
         pump();
       }) {}
 
-std::optional<Error> PortmapServiceHands::open_sockets(const Address& inside) {
+namespace {
+
+Error no_multicast(const Address& inside) {
+  return {Errc::usage, "The interface of " + inside.ip_to_string() +
+                           " takes no multicast: give the gateway's inside address on its local network."};
+}
+
+}  // namespace
+
+std::optional<Error> PortmapServiceHands::open_requests(const Address& inside) {
+  auto socket = UdpSocket::open(inside.with_port(wire::pcp_server_port));
+  if (auto error = open(requests_, std::move(socket), portmap::Socket::requests)) return error;
+  if (!send_groups_from(requests_->socket.fd(), inside, 1)) return no_multicast(inside);
+  return {};
+}
+
+std::optional<Error> PortmapServiceHands::open_upnp(const PortmapServiceOptions& options,
+                                                    portmap::IgdIdentity& identity) {
   using portmap::Socket;
-  if (auto error = open(requests_, UdpSocket::open(inside.with_port(wire::pcp_server_port)), Socket::requests))
-    return error;
   // What is sent to the group and what is sent to us are two sockets, so that answers come from our inside address and
   // nothing is heard on any other.
+  const Address& inside = options.inside;
   uint16_t port = wire::ssdp_group.port;
   if (auto error = open(ssdp_, UdpSocket::open_shared(inside.with_port(port)), Socket::ssdp)) return error;
   if (auto error = open(group_, UdpSocket::open_shared(wire::ssdp_group), Socket::ssdp)) return error;
-  bool ok = join_group(group_->socket.fd(), wire::ssdp_group, inside) &&
-            send_groups_from(ssdp_->socket.fd(), inside, 2) && send_groups_from(requests_->socket.fd(), inside, 1);
-  if (!ok)
-    return Error{Errc::usage, "The interface of " + inside.ip_to_string() +
-                                  " takes no multicast: give the gateway's inside "
-                                  "address on its local network."};
+  bool ok = join_group(group_->socket.fd(), wire::ssdp_group, inside) && send_groups_from(ssdp_->socket.fd(), inside, 2);
+  if (!ok) return no_multicast(inside);
+  auto answer = [this, traffic = options.traffic](const portmap::HttpRequest& request) {
+    if (traffic) service_->set_traffic(traffic());
+    auto response = service_->handle_http(loop_.now(), request);
+    pump();
+    return response;
+  };
+  auto http = HttpServer::listen(loop_, inside.with_port(options.http_port), portmap::igd_server_line(identity),
+                                 std::move(answer));
+  if (!http) return http.error();
+  http_ = std::move(*http);
+  identity.http = http_->local_address();
   return {};
 }
 
@@ -71,6 +89,11 @@ std::optional<Error> PortmapServiceHands::open(std::unique_ptr<Port>& port, Resu
 
 void PortmapServiceHands::set_external(const Address& address) {
   service_->set_external(loop_.now(), address);
+  pump();
+}
+
+void PortmapServiceHands::reset() {
+  service_->reset(loop_.now());
   pump();
 }
 

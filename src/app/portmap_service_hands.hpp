@@ -22,6 +22,8 @@ struct PortmapServiceOptions {
   std::vector<portmap::Prefix> networks;  ///< inside
   uint16_t http_port = 0;                 ///< 0: any
   std::string name = "ginnel nat";        ///< friendlyName
+  portmap::Offers offers = {};
+  std::function<portmap::Traffic()> traffic = {};  ///< asked before UPnP is; may be empty
   portmap::BookLimits limits;
 };
 
@@ -35,11 +37,12 @@ class PortmapServiceHands {
   PortmapServiceHands(const PortmapServiceHands&) = delete;
 
   void set_external(const Address& address);
-  void set_traffic(const portmap::Traffic& traffic) { service_->set_traffic(traffic); }
+  void reset();  ///< portmap::Service::reset
   void close();
 
   const portmap::MappingBook& book() const { return service_->book(); }
-  const Address& http_address() const { return http_->local_address(); }
+  /// Unspecified without UPnP.
+  Address http_address() const { return http_ ? http_->local_address() : Address{}; }
 
  private:
   struct Port {
@@ -48,7 +51,8 @@ class PortmapServiceHands {
   };
 
   PortmapServiceHands(Loop& loop, std::function<void(const portmap::LeaseEvent&)> on_event);
-  std::optional<Error> open_sockets(const Address& inside);
+  std::optional<Error> open_requests(const Address& inside);
+  std::optional<Error> open_upnp(const PortmapServiceOptions& options, portmap::IgdIdentity& identity);
   std::optional<Error> open(std::unique_ptr<Port>& port, Result<UdpSocket> socket, portmap::Socket name);
   void pump();
 

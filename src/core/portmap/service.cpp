@@ -7,19 +7,23 @@
 namespace ginnel::portmap {
 
 Service::Service(Instant now, const ServiceConfig& config, ForwardEngine& engine, Rng& rng)
-    : book_(now, config.networks, config.limits, engine, rng),
+    : offers_(config.offers),
+      book_(now, config.networks, config.limits, engine, rng),
       igd_(book_, config.identity, now),
       ssdp_(config.identity, rng) {}
 
 void Service::handle(Instant now, ServiceInput& input) {
   if (!book_.is_inside(input.from)) return;
   if (input.at == Socket::ssdp) {
-    if (auto message = wire::parse_ssdp(input.bytes)) ssdp_.handle(now, input.from, *message);
+    auto message = wire::parse_ssdp(input.bytes);
+    if (message && offers_.upnp) ssdp_.handle(now, input.from, *message);
     return;
   }
   if (input.at != Socket::requests || input.bytes.empty() || answers_.size() >= answers_max) return;
   std::array<uint8_t, wire::pcp_message_max> room;
-  bool nat_pmp = input.bytes[0] == wire::nat_pmp_version;
+  // Whoever asks in the one that is not spoken is told so by the other (RFC 6886 section 3.5, RFC 6887 section 9).
+  bool nat_pmp = offers_.nat_pmp && (input.bytes[0] == wire::nat_pmp_version || !offers_.pcp);
+  if (!nat_pmp && !offers_.pcp) return;
   auto answer =
       nat_pmp ? nat_pmp_.handle(now, input.from, input.bytes, room) : pcp_.handle(now, input.from, input.bytes, room);
   if (answer) answers_.push_back({input.from, {answer->begin(), answer->end()}});
@@ -30,13 +34,20 @@ HttpResponse Service::handle_http(Instant now, const HttpRequest& request) { ret
 void Service::handle_timeout(Instant now) {
   book_.handle_timeout(now);
   ssdp_.handle_timeout(now);
-  if (announcer_.take_due(now)) announce_pcp_ = announce_nat_pmp_ = true;
+  if (!announcer_.take_due(now)) return;
+  announce_pcp_ = offers_.pcp;
+  announce_nat_pmp_ = offers_.nat_pmp;
 }
 
 void Service::set_external(Instant now, const Address& address) {
   if (!book_.set_external(now, address)) return;
   announcer_.start(now);
-  if (!address.is_unspecified() && !std::exchange(started_, true)) ssdp_.start(now);
+  if (offers_.upnp && !address.is_unspecified() && !std::exchange(started_, true)) ssdp_.start(now);
+}
+
+void Service::reset(Instant now) {
+  book_.reset(now);
+  announcer_.start(now);
 }
 
 void Service::close(Instant now) { ssdp_.stop(now); }

@@ -12,10 +12,16 @@
 
 namespace ginnel::portmap {
 
+/// Which of the three are spoken.
+struct Offers {
+  bool pcp = true, nat_pmp = true, upnp = true;
+};
+
 struct ServiceConfig {
   std::vector<Prefix> networks;  ///< inside; whoever is elsewhere gets no answer
   IgdIdentity identity;
   BookLimits limits;
+  Offers offers = {};
 };
 
 /// Inputs of a gateway's hands: Socket::requests and Socket::ssdp; HTTP is a question with an answer (handle_http).
@@ -36,6 +42,8 @@ class Service {
   // ---- commands
   /// The outside address, unspecified if there is none; call it after the engine has it.
   void set_external(Instant now, const Address& address);
+  /// The engine lost its power: no leases, a new epoch, and everybody is told.
+  void reset(Instant now);
   void set_traffic(const Traffic& traffic) { igd_.set_traffic(traffic); }
   /// Says goodbye. The forwards stay with the engine, which ends too.
   void close(Instant now);
@@ -56,6 +64,7 @@ class Service {
     std::vector<uint8_t> bytes;
   };
 
+  Offers offers_;
   MappingBook book_;
   PcpServer pcp_{book_};
   NatPmpServer nat_pmp_{book_};
