@@ -9,6 +9,8 @@
 namespace ginnel::wire {
 namespace {
 
+constexpr uint8_t internetwork_control = 6 << 5;  // RFC 1812 section 4.3.2.5: the precedence of errors
+
 bool is_one_host(uint32_t ip) {
   uint32_t top = ip >> 24;
   return top != 0 && top != 127 && top < 224;
@@ -28,6 +30,7 @@ size_t put_icmp_error(uint8_t* room, uint32_t from, uint8_t type, uint8_t code, 
   size_t total = ipv4_header_min + icmp_header_size + quoted;
   Ipv4Header header;
   header.total = static_cast<uint16_t>(total);
+  header.tos = internetwork_control;
   header.ttl = 64;
   header.protocol = ip_protocol_icmp;
   header.dont_fragment = true;

@@ -29,6 +29,7 @@ TEST(Icmp, ErrorQuotesAsMuchAsFitsInto576) {
     EXPECT_TRUE(test::destination_of(error).same_ip(a));
     EXPECT_EQ(test::source_of(error).ip_to_string(), "198.51.100.1");
     EXPECT_EQ(test::get16(error, 26), 1280);
+    EXPECT_EQ(error[1], 0xc0) << "RFC 1812 section 4.3.2.5: precedence 6";
     Bytes quoted = test::quoted_of(error);
     EXPECT_TRUE(std::equal(quoted.begin(), quoted.end(), p.begin()));
   }
