@@ -84,7 +84,7 @@ struct Behaviour {
   UnsolicitedUdp unsolicited_udp = UnsolicitedUdp::silent;
   bool strangers_keep_state =
       false;                // a refused packet from outside occupies its 5-tuple, as on Linux with an open INPUT
-  bool answer_ping = true;  // echo to the outside address itself (RFC 1812 section 4.3.3.6)
+  bool answer_ping = true;  // echo from outside to the outside address itself (RFC 1812 section 4.3.3.6)
   Hairpin hairpin = Hairpin::external_source;
   Fragments fragments = Fragments::track;
   IcmpErrors icmp_errors = IcmpErrors::full;

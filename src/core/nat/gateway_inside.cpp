@@ -206,7 +206,7 @@ void Gateway::forget_host_if_idle(uint32_t index) {
 }
 
 void Gateway::answer_refused_inside(Instant now, const Packet& p, Drop why) {
-  if (why == Drop::own && p.icmp_type == wire::icmp_echo && behaviour_.answer_ping)
+  if (why == Drop::own && p.icmp_type == wire::icmp_echo)  // RFC 5508 REQ-10a
     return send_echo_reply(now, Side::inside, p);
   bool out_of_resources =
       why == Drop::host_limit || why == Drop::host_rate || why == Drop::no_port || why == Drop::table_full;
