@@ -77,6 +77,7 @@ const std::vector<Knob>& knobs() {
       GINNEL_TIME(icmp),
       GINNEL_TIME(tcp_half_open),
       GINNEL_TIME(tcp_established),
+      GINNEL_TIME(tcp_half_closed),
       GINNEL_TIME(tcp_closing),
       GINNEL_TIME(tcp_reset),
       GINNEL_TIME(other),

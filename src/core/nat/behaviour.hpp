@@ -59,6 +59,7 @@ struct Timers {
   Duration icmp = 60s;  // RFC 5508 REQ-2
   Duration tcp_half_open = 240s;     // RFC 5382 REQ-5, RFC 7857 section 2.2
   Duration tcp_established = 7440s;  // 2 h 4 min
+  Duration tcp_half_closed = 7440s;  // RFC 6146 section 3.5.2.2: data may still flow the other way
   Duration tcp_closing = 240s;
   Duration tcp_reset = 240s;  // RFC 7857 section 2.3
   Duration other = 300s;

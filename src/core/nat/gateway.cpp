@@ -159,6 +159,8 @@ Duration Gateway::lifetime(const Session& s) const {
           return t.tcp_half_open;
         case TcpTimer::established:
           return t.tcp_established;
+        case TcpTimer::half_closed:
+          return t.tcp_half_closed;
         case TcpTimer::closing:
           return t.tcp_closing;
         case TcpTimer::reset:

@@ -45,6 +45,7 @@ Behaviour linux_gateway() {
   b.timers.icmp = 30s;
   b.timers.tcp_half_open = 120s;
   b.timers.tcp_established = 432000s;
+  b.timers.tcp_half_closed = 60s;
   b.timers.tcp_closing = 120s;
   b.timers.tcp_reset = 10s;
   b.timers.other = 600s;

@@ -67,9 +67,10 @@ TcpTimer timer_of(TcpState state) {
     case TcpState::opened_in:
       return TcpTimer::half_open;
     case TcpState::established:
-    case TcpState::fin_out:
-    case TcpState::fin_in:  // half-closed may stay so: data flows the other way (RFC 6146 section 3.5.2.2)
       return TcpTimer::established;
+    case TcpState::fin_out:
+    case TcpState::fin_in:
+      return TcpTimer::half_closed;
     case TcpState::fin_both:
       return TcpTimer::closing;
     case TcpState::reset:

@@ -31,8 +31,8 @@ TcpState next_state(TcpState state, const Segment& segment, bool from_inside);
 /// Resets have to be within 1 MiB, others within 64 MiB; a repeated SYN has to be the same one.
 bool plausible(TcpState state, const Segment& segment, uint32_t end);
 
-/// Which timer runs: RFC 5382 REQ-5 (established, transitory), RFC 7857 sections 2.2 and 2.3.
-enum class TcpTimer : uint8_t { half_open, established, closing, reset };
+/// Which timer runs: RFC 5382 REQ-5 (established, transitory), RFC 7857 sections 2.1 to 2.3.
+enum class TcpTimer : uint8_t { half_open, established, half_closed, closing, reset };
 TcpTimer timer_of(TcpState state);
 
 }  // namespace ginnel::nat
