@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/conform/packet.hpp"
 #include "core/stun/credentials.hpp"
 #include "tests/support/seeded_rng.hpp"
 #include "wire/peer_message.hpp"
@@ -111,6 +112,16 @@ void text_seeds(Rng& rng) {
   write("ticket", "values", values);
 }
 
+void packet_seeds() {
+  const Address a = Address::v4(10, 0, 0, 2, 4000), b = Address::v4(203, 0, 113, 1, 80);
+  auto datagram = conform::write(conform::udp(a, b, "hello"));
+  write("conform", "udp", datagram);
+  write("conform", "tcp", conform::write(conform::tcp(a, b, tcp_syn, 1)));
+  write("conform", "echo", conform::write(conform::echo(a, b, 7, "ping")));
+  write("conform", "error", conform::write(conform::icmp_error(b, a, icmp_unreachable, 4, datagram, 1280)));
+  write("conform", "fragment", conform::cut(conform::udp(a, b, std::string(50, 'x')), 24).back());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -121,4 +132,5 @@ int main(int argc, char** argv) {
   relay_seeds();
   message_seeds(rng);
   text_seeds(rng);
+  packet_seeds();
 }
