@@ -11,6 +11,7 @@
 
 #include "tests/support/conformance_cases.hpp"
 #include "tests/support/golden.hpp"
+#include "tests/support/kernel_differences.hpp"
 
 namespace ginnel::test {
 
@@ -135,6 +136,17 @@ seen from packets, or not with this kind of NAT. All presets: `tests/golden/conf
   out += "\n## Where the default does otherwise\n\n";
   for (const auto& reason : reasons_of_the_default)
     out += "- " + std::string(reason.id) + ": " + std::string(reason.why) + "\n";
+  out += R"(
+## `linux` against the kernel
+
+`tests/differential` plays thousands of random scripts through the preset `linux` and, in a network namespace, through
+nftables' masquerade (plain, `random`, `fully-random`; INPUT open and closed), and compares what comes out packet by packet:
+where, from and to which endpoints, every byte that is not a port the NAT chose at random, all checksums. What may differ:
+
+)";
+  for (const auto& each : kernel_differences) out += "- " + std::string(each.text) + "\n";
+  out += "\nScripts leave out:\n\n";
+  for (auto text : left_out_of_scripts) out += "- " + std::string(text) + "\n";
   return out;
 }
 

@@ -90,7 +90,7 @@ void expect_exclusive(Script& script) {
 Duration longest_timer(const Behaviour& b) {
   const auto& t = b.timers;
   return std::max({t.udp_one_way, t.udp_two_way, t.udp_well_known, t.icmp, t.tcp_half_open, t.tcp_established,
-                   t.tcp_half_closed, t.tcp_closing, t.tcp_reset, t.other});
+                   t.tcp_half_closed, t.tcp_closing, t.tcp_reset, t.tcp_refused, t.other});
 }
 
 TEST(NatProperty, RandomScriptsUnderEveryPreset) {

@@ -80,6 +80,7 @@ const std::vector<Knob>& knobs() {
       GINNEL_TIME(tcp_half_closed),
       GINNEL_TIME(tcp_closing),
       GINNEL_TIME(tcp_reset),
+      GINNEL_TIME(tcp_refused),
       GINNEL_TIME(other),
       GINNEL_TIME(port_quarantine),
       GINNEL_TIME(fragment),
