@@ -338,7 +338,8 @@ std::optional<std::string_view> Duel::excuse(bool from_inside, const Pair& sent,
   bool kernel_forwards = kernel.size() == 1 && kernel[0].inside != from_inside;
   bool still_wrong = engine.size() == 1 && (engine[0].inside == from_inside || !checksums_right(engine[0].bytes));
   if (kernel.empty() && !checksums_right(sent.engine) && still_wrong) {
-    over_ = pending_.stream;  // it may have changed the connection for one of them
+    over_ =
+        true;  // it may have opened or changed something for one of them: of fragments no sum is known before the last
     return wrong_checksum.rule;
   }
   if (invalid && pending_.stream && engine.size() == 1) {

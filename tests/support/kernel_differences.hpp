@@ -13,7 +13,8 @@ inline constexpr KernelDifference wrong_checksum{
     "wrong-checksum",
     "A packet of a known session with a wrong transport checksum: the kernel does not translate it, the engine does, "
     "and it "
-    "stays as wrong as it was. Verifying would cost a pass over every byte; what opens a session is verified."};
+    "stays as wrong as it was. Verifying would cost a pass over every byte; what opens a session is verified, if it "
+    "does not come in fragments."};
 inline constexpr KernelDifference tcp_invalid{
     "tcp-invalid",
     "A segment that conntrack calls invalid by its table of states or its windows. The engine follows connections as "

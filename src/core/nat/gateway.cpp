@@ -413,8 +413,8 @@ std::optional<Address> Gateway::outside_of(Instant now, uint8_t protocol, const 
 }
 
 size_t Gateway::memory() const {
-  return sizeof *this + table_.memory() + ports_.memory() + firewall6_.memory() + waiting_syns_.memory() +
-         resting_ports_.memory();
+  return sizeof *this + table_.memory() + ports_.memory() + fragments_.memory() + outbox_.memory() +
+         firewall6_.memory() + waiting_syns_.memory() + resting_ports_.memory();
 }
 
 }  // namespace ginnel::nat
