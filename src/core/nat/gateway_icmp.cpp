@@ -167,7 +167,7 @@ void Gateway::send_reset(Instant now, Side to, const Packet& about) {
   ++counters_.generated;
 }
 
-/// RFC 1812 section 4.3.3.6. Only whole requests; the checksum changes by the type alone, so a wrong one stays wrong.
+/// RFC 1812 section 4.3.3.6. Only whole requests, of which somebody saw that they are sound.
 void Gateway::send_echo_reply(Instant now, Side to, const Packet& request) {
   MutableBytes room;
   if (!request.ip.is_fragment() && request.bytes.size() <= 1500 && outbox_.allow(now))
@@ -182,11 +182,10 @@ void Gateway::send_echo_reply(Instant now, Side to, const Packet& request) {
   room[wire::ipv4_ttl_at] = 64;
   store16(&room[wire::ipv4_checksum_at], 0);
   store16(&room[wire::ipv4_checksum_at], wire::internet_checksum(room.first(request.ip.size)));
-  uint8_t* icmp = room.data() + request.ip.size;
-  wire::ChecksumChange change;
-  change.word(static_cast<uint16_t>(icmp[0] << 8), static_cast<uint16_t>(wire::icmp_echo_reply << 8));
+  MutableBytes icmp = room.subspan(request.ip.size);
   icmp[0] = wire::icmp_echo_reply;
-  store16(icmp + wire::icmp_checksum_at, change.apply(load16(icmp + wire::icmp_checksum_at)));
+  store16(&icmp[wire::icmp_checksum_at], 0);
+  store16(&icmp[wire::icmp_checksum_at], wire::internet_checksum(icmp));
   ++counters_.generated;
 }
 
