@@ -48,20 +48,22 @@ class EngineBench : public conform::Bench {
       arrive(conform::Side::inside, std::move(p));
     take_generated();
   }
-  std::optional<conform::PacketBytes> receive(conform::Side at, Duration patience) override {
+  std::optional<conform::PacketBytes> next(conform::Side at) override {
     auto& queue = arrived_[static_cast<size_t>(at)];
-    Instant until = now_ + patience;
-    while (queue.empty() && now_ < until) turn(until);
     if (queue.empty()) return {};
     conform::PacketBytes out = std::move(queue.front());
     queue.pop_front();
     return out;
   }
+  std::optional<conform::PacketBytes> receive(conform::Side at, Duration how_long) override {
+    Instant until = now_ + how_long;
+    while (arrived_[static_cast<size_t>(at)].empty() && now_ < until) turn(until);
+    return next(at);
+  }
   void wait(Duration how_long) override {
     for (Instant until = now_ + how_long; now_ < until;) turn(until);
   }
   Duration elapsed() const override { return now_ - begun_; }
-  Duration patience() const override { return 10ms; }
 
   nat::Gateway& gateway() { return gateway_; }
 

@@ -1,5 +1,5 @@
 // What a tester can do to a NAT: send raw packets from both of its sides and see what arrives there. Knows the two
-// sides, their addresses and patience; refuses to know whether time is real and whose NAT it is. No RFC.
+// sides and their addresses; refuses to know whether time is real and whose NAT it is. No RFC.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -34,13 +34,14 @@ class Bench {
   virtual const Network& network() const = 0;
   /// Sends one IPv4 packet as it is, from the tester's own place on that side.
   virtual void send(Side from, Bytes packet) = 0;
-  /// The next packet that has arrived on that side, in their order; waits for one up to `patience`.
-  virtual std::optional<PacketBytes> receive(Side at, Duration patience) = 0;
+  /// The next packet that has arrived on that side, in their order; nothing when what was sent will bring no more. How
+  /// one knows that is the bench's affair: it waits long enough, or watches a packet of its own pass.
+  virtual std::optional<PacketBytes> next(Side at) = 0;
+  /// The next one, if it arrives within this time.
+  virtual std::optional<PacketBytes> receive(Side at, Duration how_long) = 0;
   virtual void wait(Duration how_long) = 0;
-  /// Since the bench was set up; grows in receive() and wait().
+  /// Since the bench was set up.
   virtual Duration elapsed() const = 0;
-  /// What has not arrived after this long will not arrive.
-  virtual Duration patience() const = 0;
 };
 
 }  // namespace ginnel::conform

@@ -7,7 +7,8 @@
 namespace ginnel::conform {
 namespace {
 
-constexpr size_t partials_max = 64, pieces_max = 64, stale_max = 100'000;
+constexpr size_t partials_max = 64, pieces_max = 64;
+constexpr size_t arrivals_max = 100'000;  // that are looked at for one question
 
 std::string_view name_of(uint8_t protocol) {
   return protocol == wire::ip_protocol_udp ? "UDP" : protocol == wire::ip_protocol_tcp ? "TCP" : "ICMP";
@@ -76,28 +77,27 @@ void Tester::send(Side from, Bytes packet) {
   bench_.send(from, packet);
 }
 
-std::optional<Packet> Tester::expect(Side at, const Match& match, Duration patience) {
-  Duration deadline = bench_.elapsed() + patience;
-  for (;;) {
-    auto bytes = bench_.receive(at, std::max(deadline - bench_.elapsed(), Duration(0)));
-    if (!bytes) {
-      if (bench_.elapsed() >= deadline) return {};
-      continue;
-    }
-    auto packet = read(*bytes);
-    if (!packet) continue;
-    pieces_ = 1;
-    in_order_ = true;
-    if (packet->is_fragment()) {
-      packet = put_together(*packet, Bytes(*bytes).subspan(wire::ipv4_header_min));
-      if (!packet) continue;
-    }
-    if (!match(*packet)) continue;
+/// A whole packet; nothing if it is none, or a piece of one that is not complete yet.
+std::optional<Packet> Tester::understand(Bytes bytes) {
+  auto packet = read(bytes);
+  pieces_ = 1;
+  in_order_ = true;
+  if (packet && packet->is_fragment()) return put_together(*packet, bytes.subspan(wire::ipv4_header_min));
+  return packet;
+}
+
+std::optional<Packet> Tester::expect(Side at, const Match& match) {
+  for (size_t i = 0; i < arrivals_max; ++i) {
+    auto bytes = bench_.next(at);
+    if (!bytes) return {};
+    auto packet = understand(*bytes);
+    if (!packet || !match(*packet)) continue;
     if (!packet->checksums_right)
       note(say("a ", name_of(packet->protocol), " packet arrived with a wrong checksum, from ", packet->source, " to ",
                packet->destination));
     return packet;
   }
+  return {};
 }
 
 std::optional<Packet> Tester::put_together(const Packet& fragment, Bytes raw) {
@@ -135,14 +135,19 @@ std::optional<Packet> Tester::put_together(const Packet& fragment, Bytes raw) {
 
 std::vector<Packet> Tester::collect(Side at, Duration how_long) {
   std::vector<Packet> out;
-  expect(
-      at, [&](const Packet& got) { return out.push_back(got), out.size() == stale_max; }, how_long);
+  Duration until = bench_.elapsed() + how_long;
+  while (out.size() < arrivals_max) {
+    Duration left = std::max(until - bench_.elapsed(), Duration(0));
+    auto bytes = how_long > Duration(0) ? bench_.receive(at, left) : bench_.next(at);
+    if (!bytes) return out;
+    if (auto packet = understand(*bytes)) out.push_back(std::move(*packet));
+  }
   return out;
 }
 
 void Tester::forget_arrivals() {
   for (Side side : {Side::inside, Side::outside})
-    for (size_t i = 0; i < stale_max && bench_.receive(side, Duration(0)); ++i) continue;
+    for (size_t i = 0; i < arrivals_max && bench_.next(side); ++i) continue;
   partial_.clear();
 }
 

@@ -47,15 +47,13 @@ class Tester {
   void send(Side from, const Packet& packet) { send(from, write(packet)); }
   void send(Side from, Bytes packet);
   /// The next whole packet for which `match` holds; others are thrown away. Fragments are put together first.
-  std::optional<Packet> expect(Side at, const Match& match) { return expect(at, match, bench_.patience()); }
-  std::optional<Packet> expect(Side at, const Match& match, Duration patience);
+  std::optional<Packet> expect(Side at, const Match& match);
   size_t pieces() const { return pieces_; }           ///< fragments that the last arrival consisted of; 1: whole
   bool pieces_in_order() const { return in_order_; }  ///< and whether they came in order
   void wait(Duration how_long) { bench_.wait(how_long); }
   Duration elapsed() const { return bench_.elapsed(); }
-  Duration patience() const { return bench_.patience(); }
-  /// Everything that arrives there during this time.
-  std::vector<Packet> collect(Side at, Duration how_long);
+  /// Everything that has arrived there, and what arrives within this time.
+  std::vector<Packet> collect(Side at, Duration how_long = Duration(0));
   void forget_arrivals();  ///< of both sides, so far
 
   /// Sends from one side; the same packet as it came out on the other (or, across, on the inside again), or nothing.
@@ -96,6 +94,7 @@ class Tester {
   };
 
   std::optional<Packet> through(Side from, Side at, const Packet& packet, const Match& match);
+  std::optional<Packet> understand(Bytes bytes);
   std::optional<Packet> put_together(const Packet& fragment, Bytes raw);
   void note(std::string trouble) {
     if (trouble_.empty()) trouble_ = std::move(trouble);
