@@ -1,8 +1,10 @@
-// Any packets from both sides, with time passing, through every preset, and from one preset to another. Promises: what goes in with right checksums
-// comes out with right ones, nothing gets longer, what the NAT sends itself is right and bounded, and when all timers
-// have run nothing is left. The first byte chooses the preset; then records: a byte of what (side, repair, time), one
+// Any packets from both sides, with time passing, through every preset, and from one preset to another. Promises: what
+// goes in with right checksums comes out with right ones, also in what errors quote, nothing gets longer, what the NAT
+// sends itself is right and bounded, no two hosts share an outside endpoint unless they may, memory has a limit, and when
+// all timers have run nothing is left. The first byte chooses the preset; then records: a byte of what (side, repair, time), one
 // of length, the packet. RFC 3022, RFC 4787.
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -17,6 +19,7 @@ using namespace ginnel::test;
 namespace {
 
 constexpr size_t generated_max = nat::Outbox::packets_max;
+constexpr size_t memory_max = 1'000'000;  // 64 sessions, the ports of two addresses, fragments, packets of its own
 
 void drain(nat::Gateway& gateway, bool repaired) {
   static std::vector<uint8_t> room(65536);
@@ -40,6 +43,15 @@ bool repair(PacketBytes& p) {
   return true;
 }
 
+void check_exclusive(const nat::Gateway& gateway, Instant now) {
+  std::map<std::pair<uint8_t, Address>, Address> owners;
+  uint32_t cursor = 0;
+  while (auto m = gateway.next_mapping(now, cursor)) {
+    auto [owner, fresh] = owners.emplace(std::pair(m->protocol, m->outside), m->inside);
+    FUZZ_CHECK(fresh || owner->second == m->inside);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -60,6 +72,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Bytes bytes = in.take(std::min<size_t>(in.u8() * size_t{what & 0x10 ? 4u : 1u}, in.rest().size()));
     PacketBytes p(bytes.begin(), bytes.end());
     bool repaired = (what & 2) && repair(p);
+    bool quotes = repaired && p.size() >= 56 && protocol_of(p) == 1 && !is_fragment(p) &&
+                  (icmp_type(p) == 3 || icmp_type(p) == 11 || icmp_type(p) == 12) && quoted_right(p);
     all_repaired &= repaired;
     size_t before = p.size();
     nat::Verdict verdict = what & 1 ? gateway.handle_inside(now, p) : gateway.handle_outside(now, p);
@@ -67,7 +81,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     bool forwarded = verdict.action != nat::Action::drop && verdict.action != nat::Action::held;
     FUZZ_CHECK(forwarded == (verdict.size > 0));
     if (forwarded && repaired) FUZZ_CHECK(checksums_right(Bytes(p).first(verdict.size)));
+    if (forwarded && quotes && verdict.size == p.size()) FUZZ_CHECK(quoted_right(p));
     drain(gateway, all_repaired);
+    FUZZ_CHECK(gateway.memory() < memory_max);
     FUZZ_CHECK(gateway.session_count() <= 64 && gateway.mapping_count() <= 64);
     now += std::chrono::milliseconds((what >> 5) * (what >> 5) * 1500);
     if (what & 4) gateway.handle_timeout(now);
@@ -78,6 +94,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       gateway.change(other);
     }
   }
+  if (!behaviour.ports.overloading) check_exclusive(gateway, now);
   while (auto next = gateway.next_deadline()) {
     now = std::max(now, next->when);
     FUZZ_CHECK(now < Instant{10'000h});

@@ -9,9 +9,8 @@
 #include "lab/error.hpp"
 
 namespace ginnel::lab {
-namespace {
 
-int flush_here() {
+void flush_conntrack_here() {
   struct {
     nlmsghdr header;
     nfgenmsg family;
@@ -35,11 +34,8 @@ int flush_here() {
   ::close(fd);
   errno = -answer.result.error;
   if (errno != 0) throw_errno("cannot flush the connection table");
-  return 0;
 }
 
-}  // namespace
-
-void flush_conntrack(const Host& gateway) { run({.body = flush_here}, gateway.netns()); }
+void flush_conntrack(const Host& gateway) { run({.body = [] { return flush_conntrack_here(), 0; }}, gateway.netns()); }
 
 }  // namespace ginnel::lab

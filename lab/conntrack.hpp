@@ -6,5 +6,7 @@
 namespace ginnel::lab {
 
 void flush_conntrack(const Host& gateway);
+/// The same in the network namespace where the caller is.
+void flush_conntrack_here();
 
 }  // namespace ginnel::lab

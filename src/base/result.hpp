@@ -19,6 +19,7 @@ enum class Errc : uint8_t {
   in_use = 7,       ///< the local address is taken: choose another
   permission = 8,   ///< a file or socket may not be used: check owner and mode
   gone = 9,         ///< the session ended while it was used
+  not_met = 10,     ///< what was tested does not do what it must
   interrupted = 130,  ///< Ctrl-C; nothing to say
 };
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "app/roles.hpp"
+#include "cli/conformance_command.hpp"
 #include "cli/nat_command.hpp"
 #include "cli/output.hpp"
 #include "drive/process_limits.hpp"
@@ -112,12 +113,16 @@ int main(int argc, char** argv) {
   demo_command->add_flag("--json", demo.json, "Steps as JSON lines");
   demo_command->callback([&] { demo_result = lab::run_demo(demo); });
 
+  std::function<int()> lab_role;
+  cli::add_conformance_command(*lab_command, lab_role);
+
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return cli.exit(e) == 0 ? 0 : static_cast<int>(Errc::usage);
   }
   if (demo_result >= 0) return demo_result;
+  if (lab_role) return lab_role();
   ignore_sigpipe();
   cli::Output output(common.json, common.verbosity, data_on_stdout);
   try {

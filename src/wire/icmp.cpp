@@ -9,6 +9,9 @@
 namespace ginnel::wire {
 namespace {
 
+// RFC 1812 section 4.3.2.5: errors have precedence 6, and the type of service of the packet they are about.
+constexpr uint8_t internetwork_control = 6 << 5, type_of_service = 0x1e;
+
 bool is_one_host(uint32_t ip) {
   uint32_t top = ip >> 24;
   return top != 0 && top != 127 && top < 224;
@@ -28,6 +31,7 @@ size_t put_icmp_error(uint8_t* room, uint32_t from, uint8_t type, uint8_t code, 
   size_t total = ipv4_header_min + icmp_header_size + quoted;
   Ipv4Header header;
   header.total = static_cast<uint16_t>(total);
+  header.tos = static_cast<uint8_t>(internetwork_control | (ip.tos & type_of_service));
   header.ttl = 64;
   header.protocol = ip_protocol_icmp;
   header.dont_fragment = true;
@@ -51,6 +55,7 @@ size_t put_tcp_reset(uint8_t* room, Bytes packet, const Ipv4Header& ip) {
   uint32_t acknowledged =
       load32(segment + tcp_sequence_at) + data + (flags & tcp_syn ? 1 : 0) + (flags & tcp_fin ? 1 : 0);
   Ipv4Header header;
+  header.tos = ip.tos;
   header.total = ipv4_header_min + tcp_header_min;
   header.ttl = 64;
   header.protocol = ip_protocol_tcp;

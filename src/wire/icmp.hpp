@@ -23,6 +23,7 @@ inline constexpr uint8_t icmp_timestamp = 13;
 inline constexpr uint8_t icmp_timestamp_reply = 14;
 // Codes of icmp_unreachable.
 inline constexpr uint8_t icmp_host_unreachable = 1;
+inline constexpr uint8_t icmp_protocol_unreachable = 2;
 inline constexpr uint8_t icmp_port_unreachable = 3;
 inline constexpr uint8_t icmp_fragmentation_needed = 4;
 inline constexpr uint8_t icmp_prohibited = 13;

@@ -8,6 +8,7 @@ namespace {
 
 void read_ipv4(const uint8_t* at, Ipv4Header& out) {
   out.size = static_cast<uint8_t>((at[0] & 15) * 4);
+  out.tos = at[1];
   out.total = load16(at + ipv4_total_at);
   out.id = load16(at + ipv4_id_at);
   uint16_t fragment = load16(at + ipv4_fragment_at);
@@ -43,7 +44,7 @@ IpFault parse_ipv4(Bytes packet, Ipv4Header& out) {
 
 void put_ipv4(uint8_t* room, const Ipv4Header& header) {
   room[0] = 0x45;
-  room[1] = 0;
+  room[1] = header.tos;
   store16(room + ipv4_total_at, header.total);
   store16(room + ipv4_id_at, header.id);
   store16(room + ipv4_fragment_at,

@@ -30,6 +30,7 @@ inline int ip_version(Bytes packet) { return packet.empty() ? 0 : packet[0] >> 4
 
 struct Ipv4Header {
   uint8_t size = 0;  ///< with options
+  uint8_t tos = 0;   ///< precedence, or DS field and ECN (RFC 2474, RFC 3168)
   uint8_t ttl = 0;
   uint8_t protocol = 0;
   bool dont_fragment = false;

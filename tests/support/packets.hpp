@@ -150,6 +150,13 @@ inline uint8_t icmp_code(Bytes p) { return transport_of(p)[1]; }
 inline uint8_t tcp_flags(Bytes p) { return transport_of(p)[13]; }
 inline Bytes quoted_of(Bytes p) { return transport_of(p).subspan(8); }
 
+/// The packet that an ICMP error quotes: its header checksum, and if it is all there the other one too.
+inline bool quoted_right(Bytes error) {
+  Bytes q = quoted_of(error);
+  if (q.size() < 20 || header_size(q) > q.size() || plain_sum(q.first(header_size(q))) != 0xffff) return false;
+  return get16(q, 2) > q.size() || checksums_right(q.first(get16(q, 2)));
+}
+
 inline PacketBytes without_df(PacketBytes p) {
   put16(p, 6, static_cast<uint16_t>(get16(p, 6) & ~0x4000));
   fix_ip_checksum(p);

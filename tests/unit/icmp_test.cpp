@@ -29,6 +29,11 @@ TEST(Icmp, ErrorQuotesAsMuchAsFitsInto576) {
     EXPECT_TRUE(test::destination_of(error).same_ip(a));
     EXPECT_EQ(test::source_of(error).ip_to_string(), "198.51.100.1");
     EXPECT_EQ(test::get16(error, 26), 1280);
+    EXPECT_EQ(error[1], 0xc0) << "RFC 1812 section 4.3.2.5: precedence 6 ...";
+    p[1] = 0xb8;
+    test::fix_ip_checksum(p);
+    put_icmp_error(room, 0xc6336401, icmp_unreachable, icmp_fragmentation_needed, 1280, p, header_of(p));
+    EXPECT_EQ(error[1], 0xd8) << "... and the type of service of what it is about";
     Bytes quoted = test::quoted_of(error);
     EXPECT_TRUE(std::equal(quoted.begin(), quoted.end(), p.begin()));
   }
@@ -49,12 +54,15 @@ TEST(Icmp, WhoIsNeverAnswered) {
 TEST(Icmp, ResetAnswersTheSegment) {
   uint8_t room[40];
   PacketBytes p = test::tcp(a, b, test::syn, 1000);
+  p[1] = 0xb8;
+  test::fix_ip_checksum(p);
   Bytes reset(room, put_tcp_reset(room, p, header_of(p)));
   EXPECT_TRUE(test::checksums_right(reset));
   EXPECT_EQ(test::source_of(reset), b);
   EXPECT_EQ(test::destination_of(reset), a);
   EXPECT_EQ(test::tcp_flags(reset), test::rst | test::ack);
   EXPECT_EQ(test::get32(reset, 28), 1001u);
+  EXPECT_EQ(reset[1], 0xb8) << "RFC 1812 section 5.3.2: an answer has the type of service of the question";
   p = test::tcp(a, b, test::ack, 1000, 777, "data");
   put_tcp_reset(room, p, header_of(p));
   EXPECT_EQ(test::tcp_flags(reset), test::rst);

@@ -161,6 +161,15 @@ TEST(NatGateway, ChecksumOfAnEchoReplyOfZerosIsNotZero) {  // found by nat_fuzz
   EXPECT_TRUE(nat.in(zeros));
 }
 
+TEST(NatGateway, ChecksumOfItsOwnEchoReplyOfZerosIsNotZero) {  // found by nat_fuzz
+  Nat nat;
+  PacketBytes zeros = ip_packet(s11, outside_ip(1), 1, std::vector<uint8_t>(20));
+  zeros[20] = 8;
+  fix_checksums(zeros);
+  EXPECT_FALSE(nat.in(zeros));
+  EXPECT_EQ(nat.generated().size(), 1u);
+}
+
 TEST(NatGateway, PartialChecksumStaysPartial) {  // virtio-net: the field holds the sum of the pseudo header
   Nat nat;
   PacketBytes p = tcp(a, s11, syn);

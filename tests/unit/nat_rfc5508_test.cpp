@@ -237,6 +237,16 @@ TEST(Rfc5508, Req10_TimeExceededAndEcho_Met) {
   EXPECT_EQ(own[1].first, Side::outside);
   EXPECT_EQ(destination_of(own[1].second), server(4, 5));
 }
+TEST(Rfc5508, Req10_EchoIsAnsweredInsideWhateverTheOutsideGets_Met) {
+  Nat nat(behaviour("home"));
+  EXPECT_FALSE(nat.in(query(server(4, 5), outside_ip())));
+  EXPECT_TRUE(nat.generated().empty());
+  EXPECT_FALSE(nat.out(query(host(2, 5), outside_ip())));
+  auto own = nat.generated();
+  ASSERT_EQ(own.size(), 1u);
+  EXPECT_EQ(icmp_type(own[0].second), 0);
+  EXPECT_EQ(own[0].first, Side::inside);
+}
 TEST(Rfc5508, Req10e_NoErrorAboutErrorsOrFragments_Met) {
   Nat nat;
   auto p = nat.out(udp(a, s11));

@@ -28,6 +28,14 @@ TEST(Rfc7857, Section2_1_TcpStateMachine_Met) {
   EXPECT_TRUE(nat.in(tcp(s11, at, fin | ack, 5002, 1006)));
   EXPECT_FALSE(passes_after(nat, at, 241s)) << "closed";
 }
+TEST(Rfc7857, Section2_1_TcpStateMachine_Broken) {
+  Behaviour k;
+  k.timers.tcp_half_closed = 60s;
+  Nat nat(k);
+  Address at = nat.connect(a, s11);
+  EXPECT_TRUE(nat.out(tcp(a, s11, fin | ack, 1005, 5001)));
+  EXPECT_FALSE(passes_after(nat, at, 61s)) << "it forgets who may still send";
+}
 TEST(Rfc7857, Section2_2_SeparateTimers_Met) {
   Behaviour k;
   k.timers.tcp_half_open = 100s;

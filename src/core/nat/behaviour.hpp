@@ -22,7 +22,7 @@ enum class PortChoice : uint8_t { preserve, preserve_then_random, preserve_then_
 enum class Pooling : uint8_t { one, paired, arbitrary };                   // RFC 4787 REQ-2
 enum class Refresh : uint8_t { out, in, both };                            // RFC 4787 REQ-6; of UDP and ICMP
 enum class UnsolicitedSyn : uint8_t { silent, rst, icmp, icmp_after_6s };  // RFC 5382 REQ-4
-enum class UnsolicitedUdp : uint8_t { silent, icmp };                      // icmp: 3/3
+enum class UnsolicitedUdp : uint8_t { silent, icmp };                      // icmp: 3/3, or 3/2 of other protocols
 enum class Hairpin : uint8_t { off, external_source, internal_source };    // RFC 4787 REQ-9
 enum class Fragments : uint8_t { track, in_order, drop };                  // RFC 4787 REQ-14
 /// Errors about mapped packets (RFC 5508 REQ-4 and 5). kills_mapping breaks RFC 4787 REQ-12 and RFC 5382 REQ-10.
@@ -61,8 +61,10 @@ struct Timers {
   Duration icmp = 60s;  // RFC 5508 REQ-2
   Duration tcp_half_open = 240s;     // RFC 5382 REQ-5, RFC 7857 section 2.2
   Duration tcp_established = 7440s;  // 2 h 4 min
+  Duration tcp_half_closed = 7440s;  // RFC 6146 section 3.5.2.2: data may still flow the other way
   Duration tcp_closing = 240s;
-  Duration tcp_reset = 240s;  // RFC 7857 section 2.3
+  Duration tcp_reset = 240s;         // RFC 7857 section 2.3
+  Duration tcp_refused = 240s;       // of one that a RST was the only answer to: it may be tried again
   Duration other = 300s;
   Duration port_quarantine = 0s;  // RFC 6888 REQ-8: 120 s
   Duration fragment = 15s;
@@ -84,9 +86,10 @@ struct Behaviour {
   bool tcp_window_check = false;  // segments far outside what was seen are dropped
   UnsolicitedSyn unsolicited_syn = UnsolicitedSyn::icmp_after_6s;
   UnsolicitedUdp unsolicited_udp = UnsolicitedUdp::silent;
-  bool strangers_keep_state =
-      false;                // a refused packet from outside occupies its 5-tuple, as on Linux with an open INPUT
-  bool answer_ping = true;  // echo to the outside address itself (RFC 1812 section 4.3.3.6)
+  /// A packet from outside that is let in by nobody and refused by no RST occupies its 5-tuple, as on Linux with an
+  /// open INPUT.
+  bool strangers_keep_state = false;
+  bool answer_ping = true;  // echo from outside to the outside address itself (RFC 1812 section 4.3.3.6)
   Hairpin hairpin = Hairpin::external_source;
   Fragments fragments = Fragments::track;
   IcmpErrors icmp_errors = IcmpErrors::full;

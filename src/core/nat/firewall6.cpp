@@ -237,6 +237,8 @@ Duration Firewall6::lifetime(const Flow& flow) const {
       return t.tcp_half_open;
     case TcpTimer::established:
       return t.tcp_established;
+    case TcpTimer::half_closed:
+      return t.tcp_half_closed;
     case TcpTimer::closing:
       return t.tcp_closing;
     case TcpTimer::reset:

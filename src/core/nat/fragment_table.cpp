@@ -29,7 +29,9 @@ bool FragmentTable::hold(Instant now, Duration lifetime, const FragmentKey& key,
   held->key = key;
   held->expires = now + lifetime;
   held->taken = false;
+  held_bytes_ -= held->bytes.capacity();
   held->bytes.assign(packet.begin(), packet.end());
+  held_bytes_ += held->bytes.capacity();
   return true;
 }
 
@@ -41,6 +43,10 @@ MutableBytes FragmentTable::take_held(Instant now, const FragmentKey& key) {
     if (held.expires > now) return held.bytes;
   }
   return {};
+}
+
+size_t FragmentTable::memory() const {
+  return entries_.capacity() * sizeof entries_[0] + held_.memory() + held_bytes_;
 }
 
 void FragmentTable::clear() {

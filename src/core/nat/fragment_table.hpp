@@ -43,6 +43,7 @@ class FragmentTable {
   /// One that waits for this datagram, taken out, valid until the next call; empty when there is none.
   MutableBytes take_held(Instant now, const FragmentKey& key);
   void clear();
+  size_t memory() const;
 
  private:
   struct Entry {
@@ -63,6 +64,7 @@ class FragmentTable {
 
   std::vector<std::array<Entry, ways>> entries_;  ///< made when the first fragment comes
   Ring<Held> held_{held_max};
+  size_t held_bytes_ = 0;  ///< that its places keep
 };
 
 }  // namespace ginnel::nat

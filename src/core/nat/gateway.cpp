@@ -83,15 +83,20 @@ Verdict Gateway::enter(Instant now, MutableBytes bytes, Offload offload, Side fr
   if (is_public(p.ip.source)) return drop(Drop::bad_address);  // nobody but us has it, on neither side (RFC 2827)
   if (from == Side::inside && p.ip.destination == inside_address_ && inside_address_ != 0)
     return {Action::local, Drop::none, p.bytes.size()};
-  if (p.ip.ttl <= 1 && behaviour_.decrement_ttl) {  // RFC 1812 section 5.3.1
-    send_error(now, from, wire::icmp_time_exceeded, 0, 0, p.bytes, p.ip);
-    return drop(Drop::ttl);
-  }
+  bool may_be_for_us = is_public(p.ip.destination) && p.kind != Packet::Kind::error &&
+                       p.kind != Packet::Kind::later_fragment;  // then its TTL counts only if it is forwarded
+  if (tired(p) && !may_be_for_us) return too_many_hops(now, p, from);
   if (p.ip.is_fragment() && behaviour_.fragments == Fragments::drop) return drop(Drop::fragment);
   if (p.kind == Packet::Kind::later_fragment) return later_fragment(now, p, from);
   if (p.kind == Packet::Kind::error)
     return from == Side::inside ? error_from_inside(now, p) : error_from_outside(now, p, false);
   return from == Side::inside ? outbound(now, p) : inbound(now, p, false);
+}
+
+/// RFC 1812 section 5.3.1.
+Verdict Gateway::too_many_hops(Instant now, const Packet& p, Side from) {
+  send_error(now, from, wire::icmp_time_exceeded, 0, 0, p.bytes, p.ip);
+  return drop(Drop::ttl);
 }
 
 Verdict Gateway::drop(Drop why) {
@@ -162,6 +167,8 @@ Duration Gateway::lifetime(const Session& s) const {
           return t.tcp_half_open;
         case TcpTimer::established:
           return t.tcp_established;
+        case TcpTimer::half_closed:
+          return t.tcp_half_closed;
         case TcpTimer::closing:
           return t.tcp_closing;
         case TcpTimer::reset:
@@ -203,6 +210,7 @@ void Gateway::touch_out(uint32_t session, Instant now, const Packet& p) {
     if (!s.holds) hold(session);
     if (of(s.protocol).filtering == Depends::on_address) table_.permit(s);
   }
+  if (p.refuses) return set_expiry(session, now, std::min(s.expires, now + behaviour_.timers.tcp_refused));
   bool refreshes =
       s.protocol == wire::ip_protocol_tcp ? p.refreshes : behaviour_.refresh != Refresh::in;  // RFC 4787 REQ-6
   if (refreshes) set_expiry(session, now, now + lifetime(s));
@@ -211,6 +219,7 @@ void Gateway::touch_out(uint32_t session, Instant now, const Packet& p) {
 void Gateway::touch_in(uint32_t session, Instant now, const Packet& p) {
   Session& s = table_.session(session);
   s.saw_in = true;
+  if (p.refuses) return set_expiry(session, now, std::min(s.expires, now + behaviour_.timers.tcp_refused));
   if (s.protocol == wire::ip_protocol_tcp) {  // RFC 6146 section 3.5.2.2: both directions
     if (p.refreshes) set_expiry(session, now, now + lifetime(s));
     return;
@@ -224,13 +233,22 @@ bool Gateway::tcp_passes(Session& s, Packet& p, bool from_inside) {
   bool syn_only = (p.segment.flags & (wire::tcp_syn | wire::tcp_ack)) == wire::tcp_syn;
   if (!behaviour_.simultaneous_open && !from_inside && s.tcp == TcpState::opened_out && syn_only) return false;
   uint32_t& end = from_inside ? s.sequence_out : s.sequence_in;
-  if (behaviour_.tcp_window_check && !plausible(s.tcp, p.segment, end)) return false;
   TcpState before = s.tcp;
+  if (before == TcpState::none && !syn_only) s.picked_up = true;  // so nobody knows its numbers
+  if (behaviour_.tcp_window_check && !s.picked_up) {
+    Plausible is = plausible(before, p.segment, end);
+    if (is == Plausible::no) return false;
+    p.refreshes = false;
+    if (is == Plausible::old) return true;
+  }
   s.tcp = next_state(before, p.segment, from_inside);
+  p.refuses = (p.segment.flags & wire::tcp_rst) && !(s.saw_out && s.saw_in);
   bool again = syn_only && (before == TcpState::fin_both || before == TcpState::reset);
   p.refreshes = s.tcp != before || (before != TcpState::fin_both && before != TcpState::reset);
   if (again) s.sequence_out = s.sequence_in = 0;
-  if (end == 0 || static_cast<int32_t>(p.segment.end() - end) > 0) end = p.segment.end();
+  // What comes without a SYN before the connection stands does not begin its numbers.
+  bool counts = (p.segment.flags & wire::tcp_syn) || (s.tcp != TcpState::opened_out && s.tcp != TcpState::opened_in);
+  if (counts && (end == 0 || static_cast<int32_t>(p.segment.end() - end) > 0)) end = p.segment.end();
   return true;
 }
 
@@ -418,8 +436,8 @@ std::optional<Address> Gateway::outside_of(Instant now, uint8_t protocol, const 
 }
 
 size_t Gateway::memory() const {
-  return sizeof *this + table_.memory() + ports_.memory() + firewall6_.memory() + waiting_syns_.memory() +
-         resting_ports_.memory();
+  return sizeof *this + table_.memory() + ports_.memory() + fragments_.memory() + outbox_.memory() +
+         firewall6_.memory() + waiting_syns_.memory() + resting_ports_.memory();
 }
 
 }  // namespace ginnel::nat

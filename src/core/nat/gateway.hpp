@@ -114,7 +114,7 @@ class Gateway {
 
   // gateway_inside.cpp
   Verdict outbound(Instant now, Packet& p);
-  uint32_t open_outbound(Instant now, const Packet& p, Drop& why);
+  uint32_t open_outbound(Instant now, Packet& p, Drop& why);
   uint32_t mapping_for(Instant now, const FlowKey& key, Drop& why);
   uint32_t make_mapping(Instant now, const FlowKey& reduced, const FlowKey& key, Drop& why);
   std::optional<Endpoint> choose_outside(Instant now, const FlowKey& key, Host& host);
@@ -128,6 +128,8 @@ class Gateway {
   uint32_t open_inbound(Instant now, Packet& p, bool hairpinned, Drop& why);
   bool passes_filter(uint32_t mapping, const FlowKey& key) const;
   void refuse_stranger(Instant now, Packet& p, bool hairpinned);
+  void answer_at_closed_port(Instant now, Side to, const Packet& p);
+  bool may_open(const Segment& segment) const;
   void remember_stranger(Instant now, const Packet& p);
   void wait_with_syn(Instant now, const Packet& p);
   void cancel_waiting_syn(const Endpoint& outside, const Endpoint& remote);
@@ -147,6 +149,8 @@ class Gateway {
   void split(Packet& p, Side to, uint16_t mtu);
   // gateway.cpp
   Verdict drop(Drop why);
+  bool tired(const Packet& p) const { return p.ip.ttl <= 1 && behaviour_.decrement_ttl; }
+  Verdict too_many_hops(Instant now, const Packet& p, Side from);
   Verdict enter(Instant now, MutableBytes packet, Offload offload, Side from);
   bool tcp_passes(Session& s, Packet& p, bool from_inside);
   Duration lifetime(const Session& s) const;

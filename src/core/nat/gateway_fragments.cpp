@@ -83,9 +83,6 @@ void Gateway::split(Packet& p, Side to, uint16_t mtu) {
     header.offset = static_cast<uint16_t>(p.ip.offset + at);
     header.more_fragments = p.ip.more_fragments || at + size < payload;
     wire::put_ipv4(room.data(), header);  // options stay with the first
-    room[1] = p.bytes[1];
-    wire::store16(&room[wire::ipv4_checksum_at], 0);
-    wire::store16(&room[wire::ipv4_checksum_at], wire::internet_checksum(room.first(wire::ipv4_header_min)));
     std::copy_n(p.transport() + at, size, room.begin() + wire::ipv4_header_min);
   }
   p.bytes = p.bytes.first(p.ip.size + step);

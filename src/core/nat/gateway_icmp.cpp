@@ -70,11 +70,6 @@ void rewrite_quoted(Quoted& q, bool source, const Endpoint& to) {
   store16(at + checksum, sum);
 }
 
-bool checksum_is_right(Packet& p) {
-  return p.offload.partial_checksum ||
-         wire::checksum_fold(wire::checksum_add(0, {p.transport(), p.transport_size()})) == 0xffff;
-}
-
 void set_icmp_checksum(Packet& p) {
   store16(p.transport() + wire::icmp_checksum_at, 0);
   store16(p.transport() + wire::icmp_checksum_at, wire::internet_checksum({p.transport(), p.transport_size()}));
@@ -87,16 +82,18 @@ Endpoint without_port(Endpoint remote, const Quoted& q) { return q.query ? Endpo
 /// About a packet that went out: it quotes our outside endpoint as source.
 Verdict Gateway::error_from_outside(Instant now, Packet& p, bool hairpinned) {
   if (behaviour_.icmp_errors == IcmpErrors::drop) return drop(Drop::icmp_error);
-  if (!hairpinned && !checksum_is_right(p)) return drop(Drop::bad_checksum);  // RFC 5508 REQ-3
+  if (!hairpinned && !checksum_right(p)) return drop(Drop::bad_checksum);  // RFC 5508 REQ-3
   Quoted q;
-  if (!read_quoted(p, q)) return drop(Drop::icmp_error);
+  if (!read_quoted(p, q) || p.ip.destination != q.source.ip) return drop(Drop::icmp_error);  // RFC 792: to the sender
   // RFC 4787 REQ-12a: whoever sends it, what counts is what it quotes.
-  uint32_t i = live(now, table_.find_outside({q.source, without_port(q.destination, q), q.ip.protocol}));
+  FlowKey about{q.source, without_port(q.destination, q), q.ip.protocol};
+  uint32_t i = live(now, table_.find_outside(about));
   uint32_t mapping = i != no_index ? table_.session(i).mapping : no_index;
   if (mapping == no_index) {
     mapping = behaviour_.basic ? table_.find_mapping_outside(0, {q.source.ip, 0})
                                : table_.find_mapping_outside(q.ip.protocol, q.source);
-    if (mapping == no_index || !mapping_alive(now, mapping)) return drop(Drop::icmp_error);  // RFC 5508 REQ-4
+    if (mapping == no_index || !mapping_alive(now, mapping) || !passes_filter(mapping, about))
+      return drop(Drop::icmp_error);  // RFC 5508 REQ-4
   }
   const Mapping& m = table_.mapping(mapping);
   Endpoint inside = m.protocol == 0 ? Endpoint{m.inside.ip, q.source.port} : m.inside;
@@ -112,16 +109,18 @@ Verdict Gateway::error_from_outside(Instant now, Packet& p, bool hairpinned) {
 /// About a packet that came in: it quotes the inside endpoint as destination.
 Verdict Gateway::error_from_inside(Instant now, Packet& p) {
   if (behaviour_.icmp_errors == IcmpErrors::drop) return drop(Drop::icmp_error);
-  if (!checksum_is_right(p)) return drop(Drop::bad_checksum);
+  if (!checksum_right(p)) return drop(Drop::bad_checksum);
   Quoted q;
-  if (!read_quoted(p, q)) return drop(Drop::icmp_error);
+  if (!read_quoted(p, q) || p.ip.destination != q.source.ip) return drop(Drop::icmp_error);  // RFC 792: to the sender
   Endpoint remote = without_port(q.source, q);
   uint32_t i = live(now, table_.find_inside({q.destination, remote, q.ip.protocol}));
   uint32_t mapping = i != no_index ? table_.session(i).mapping : no_index;
   if (mapping == no_index) {
     FlowKey key = behaviour_.basic ? FlowKey{{q.destination.ip, 0}, {}, 0} : FlowKey{q.destination, {}, q.ip.protocol};
     mapping = table_.find_mapping(key);
-    if (mapping == no_index || !mapping_alive(now, mapping)) return drop(Drop::icmp_error);  // RFC 5508 REQ-5
+    if (mapping == no_index || !mapping_alive(now, mapping) ||
+        !passes_filter(mapping, {q.destination, remote, q.ip.protocol}))
+      return drop(Drop::icmp_error);  // RFC 5508 REQ-5
   }
   const Mapping& m = table_.mapping(mapping);
   Endpoint outside = m.protocol == 0 ? Endpoint{m.outside.ip, q.destination.port} : m.outside;
@@ -143,8 +142,9 @@ Verdict Gateway::error_from_inside(Instant now, Packet& p) {
 void Gateway::send_error(Instant now, Side to, uint8_t type, uint8_t code, uint32_t rest, Bytes about,
                          const wire::Ipv4Header& ip) {
   if (!wire::icmp_may_answer(about, ip)) return;
-  uint32_t from = is_public(ip.destination) ? ip.destination : pool_.empty() ? 0 : pool_[0];
+  uint32_t from = pool_.empty() ? 0 : pool_[0];
   if (to == Side::inside && inside_address_ != 0) from = inside_address_;
+  if (is_public(ip.destination)) from = ip.destination;  // whom it was addressed to
   if (from == 0) return;
   MutableBytes room = outbox_.allow(now) ? outbox_.add(to, wire::icmp_error_max) : MutableBytes{};
   if (room.empty()) {
@@ -167,7 +167,7 @@ void Gateway::send_reset(Instant now, Side to, const Packet& about) {
   ++counters_.generated;
 }
 
-/// RFC 1812 section 4.3.3.6. Only whole requests; the checksum changes by the type alone, so a wrong one stays wrong.
+/// RFC 1812 section 4.3.3.6. Only whole requests, of which somebody saw that they are sound.
 void Gateway::send_echo_reply(Instant now, Side to, const Packet& request) {
   MutableBytes room;
   if (!request.ip.is_fragment() && request.bytes.size() <= 1500 && outbox_.allow(now))
@@ -182,11 +182,10 @@ void Gateway::send_echo_reply(Instant now, Side to, const Packet& request) {
   room[wire::ipv4_ttl_at] = 64;
   store16(&room[wire::ipv4_checksum_at], 0);
   store16(&room[wire::ipv4_checksum_at], wire::internet_checksum(room.first(request.ip.size)));
-  uint8_t* icmp = room.data() + request.ip.size;
-  wire::ChecksumChange change;
-  change.word(static_cast<uint16_t>(icmp[0] << 8), static_cast<uint16_t>(wire::icmp_echo_reply << 8));
+  MutableBytes icmp = room.subspan(request.ip.size);
   icmp[0] = wire::icmp_echo_reply;
-  store16(icmp + wire::icmp_checksum_at, change.apply(load16(icmp + wire::icmp_checksum_at)));
+  store16(&icmp[wire::icmp_checksum_at], 0);
+  store16(&icmp[wire::icmp_checksum_at], wire::internet_checksum(icmp));
   ++counters_.generated;
 }
 

@@ -19,14 +19,16 @@ FlowKey whole_address(const FlowKey& key) { return {{key.near.ip, 0}, {}, 0}; }
 }  // namespace
 
 Verdict Gateway::outbound(Instant now, Packet& p) {
-  uint32_t i = live(now, table_.find_inside(p.from_source()));
   Drop why = Drop::none;
+  // Before anything is opened for it. What may come back inside is not known yet, nor how large it may be there.
+  if (!is_public(p.ip.destination) && too_big(now, p, Side::inside, Side::outside, why)) return drop(why);
+  uint32_t i = live(now, table_.find_inside(p.from_source()));
   if (i == no_index && (i = open_outbound(now, p, why)) == no_index) {
     answer_refused_inside(now, p, why);
     return drop(why);
   }
+  if (tired(p)) return too_many_hops(now, p, Side::inside);
   Session& s = table_.session(i);
-  if (!s.hairpin && too_big(now, p, Side::inside, Side::outside, why)) return drop(why);
   if (p.is_tcp() && !tcp_passes(s, p, true)) return drop(Drop::tcp_invalid);
   touch_out(i, now, p);
 
@@ -51,20 +53,19 @@ Verdict Gateway::outbound(Instant now, Packet& p) {
   return verdict;
 }
 
-uint32_t Gateway::open_outbound(Instant now, const Packet& p, Drop& why) {
+uint32_t Gateway::open_outbound(Instant now, Packet& p, Drop& why) {
   FlowKey key = p.from_source();
   bool to_us = is_public(key.remote.ip);
   auto refuse = [&](Drop reason) {
     why = reason;
     return no_index;
   };
+  if (!checksum_right(p)) return refuse(Drop::bad_checksum);  // nothing begins with a broken packet
   if (to_us && p.kind == Packet::Kind::query && !behaviour_.basic) return refuse(Drop::own);
   if (to_us && behaviour_.hairpin == Hairpin::off) return refuse(Drop::hairpin_off);
   if (p.kind == Packet::Kind::query && !wire::icmp_is_request(p.icmp_type)) return refuse(Drop::no_mapping);
   if (p.is_tcp()) {
-    bool opens = (p.segment.flags & (wire::tcp_syn | wire::tcp_ack | wire::tcp_rst)) == wire::tcp_syn;
-    bool picked_up = behaviour_.tcp_pickup && !(p.segment.flags & (wire::tcp_syn | wire::tcp_rst));
-    if (!opens && !picked_up) return refuse(Drop::tcp_no_state);
+    if (!may_open(p.segment)) return refuse(Drop::tcp_no_state);
   }
   if (table_.full()) expire(now);
   if (table_.full()) return refuse(Drop::table_full);  // RFC 6888 REQ-11: nobody else's is taken away
@@ -100,14 +101,16 @@ uint32_t Gateway::mapping_for(Instant now, const FlowKey& key, Drop& why) {
     uint32_t m = table_.find_mapping(reduce(key, Depends::on_nothing));
     if (m != no_index && table_.mapping(m).is_static && outside_is_free(now, table_.mapping(m).outside, key)) return m;
   }
-  FlowKey exact = reduce(key, Depends::on_address_and_port);
-  for (FlowKey wanted : {reduce(key, of(key.protocol).mapping), exact}) {
-    uint32_t m = table_.find_mapping(wanted);
-    if (m == no_index || !mapping_alive(now, m)) return make_mapping(now, wanted, key, why);
-    if (outside_is_free(now, table_.mapping(m).outside, key)) return m;
-    // A stranger's state, or with overloading another host, is in the way: this remote gets another port (as Linux).
-  }
-  return make_mapping(now, exact, key, why);
+  FlowKey wanted = reduce(key, of(key.protocol).mapping);
+  uint32_t m = table_.find_mapping(wanted);
+  if (m == no_index || !mapping_alive(now, m)) return make_mapping(now, wanted, key, why);
+  if (outside_is_free(now, table_.mapping(m).outside, key)) return m;
+  // A stranger's state, or with overloading another host, is in the way. As on Linux another port is taken, and from
+  // now on for other remotes too.
+  if (table_.mapping(m).is_static) return make_mapping(now, reduce(key, Depends::on_address_and_port), key, why);
+  uint32_t other = make_mapping(now, wanted, key, why);
+  if (other != no_index) table_.supersede(m);
+  return other;
 }
 
 uint32_t Gateway::make_mapping(Instant now, const FlowKey& reduced, const FlowKey& key, Drop& why) {
@@ -206,8 +209,9 @@ void Gateway::forget_host_if_idle(uint32_t index) {
 }
 
 void Gateway::answer_refused_inside(Instant now, const Packet& p, Drop why) {
-  if (why == Drop::own && p.icmp_type == wire::icmp_echo && behaviour_.answer_ping)
+  if (why == Drop::own && p.icmp_type == wire::icmp_echo)  // RFC 5508 REQ-10a
     return send_echo_reply(now, Side::inside, p);
+  if (why == Drop::hairpin_off) return answer_at_closed_port(now, Side::inside, p);
   bool out_of_resources =
       why == Drop::host_limit || why == Drop::host_rate || why == Drop::no_port || why == Drop::table_full;
   if (!out_of_resources || behaviour_.limit_answer == LimitAnswer::silent) return;

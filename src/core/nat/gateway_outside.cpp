@@ -20,6 +20,7 @@ Verdict Gateway::inbound(Instant now, Packet& p, bool hairpinned) {
     refuse_stranger(now, p, hairpinned);
     return drop(Drop::own);
   }
+  if (!hairpinned && tired(p)) return too_many_hops(now, p, Side::outside);
   if (!hairpinned && too_big(now, p, Side::outside, Side::inside, why)) return drop(why);
   if (p.is_tcp() && !tcp_passes(s, p, false)) return drop(Drop::tcp_invalid);
   touch_in(i, now, p);
@@ -47,17 +48,18 @@ bool Gateway::passes_filter(uint32_t mapping, const FlowKey& key) const {
 }
 
 uint32_t Gateway::open_inbound(Instant now, Packet& p, bool hairpinned, Drop& why) {
+  if (!hairpinned && !checksum_right(p)) {  // nothing begins with a broken packet, and none is answered
+    why = Drop::bad_checksum;
+    return no_index;
+  }
   FlowKey key = p.from_destination();
   uint32_t mapping = behaviour_.basic ? table_.find_mapping_outside(0, {key.near.ip, 0})
                                       : table_.find_mapping_outside(key.protocol, key.near);
   if (mapping != no_index && !mapping_alive(now, mapping)) mapping = no_index;
   bool passes = mapping != no_index && passes_filter(mapping, key);
-  if (p.is_tcp() && passes) {
-    bool opens = (p.segment.flags & (wire::tcp_syn | wire::tcp_ack | wire::tcp_rst)) == wire::tcp_syn;
-    if (!opens && !(behaviour_.tcp_pickup && !(p.segment.flags & wire::tcp_rst))) {
-      why = Drop::tcp_no_state;
-      return no_index;
-    }
+  if (p.is_tcp() && passes && !may_open(p.segment)) {
+    why = Drop::tcp_no_state;
+    return no_index;
   }
   if (p.kind == Packet::Kind::query && !behaviour_.basic && !wire::icmp_is_reply(p.icmp_type)) passes = false;
   if (!passes) {
@@ -93,24 +95,30 @@ uint32_t Gateway::open_inbound(Instant now, Packet& p, bool hairpinned, Drop& wh
 
 void Gateway::refuse_stranger(Instant now, Packet& p, bool hairpinned) {
   if (hairpinned) return;
-  bool syn = p.is_tcp() && (p.segment.flags & (wire::tcp_syn | wire::tcp_ack | wire::tcp_rst)) == wire::tcp_syn;
-  bool datagram = p.ip.protocol == wire::ip_protocol_udp;
-  if (behaviour_.strangers_keep_state && (syn || datagram)) remember_stranger(now, p);
+  bool opens = p.is_tcp() ? may_open(p.segment) : p.ip.protocol != wire::ip_protocol_icmp;
+  bool closed = p.is_tcp() && behaviour_.unsolicited_syn == UnsolicitedSyn::rst;  // what is refused is forgotten
+  if (behaviour_.strangers_keep_state && opens && !closed) remember_stranger(now, p);
   if (p.kind == Packet::Kind::query && p.icmp_type == wire::icmp_echo && behaviour_.answer_ping)
     return send_echo_reply(now, Side::outside, p);
-  if (datagram && behaviour_.unsolicited_udp == UnsolicitedUdp::icmp)
-    send_error(now, Side::outside, wire::icmp_unreachable, wire::icmp_port_unreachable, 0, p.bytes, p.ip);
-  if (!syn) return;
-  switch (behaviour_.unsolicited_syn) {
-    case UnsolicitedSyn::silent:
-      return;
-    case UnsolicitedSyn::rst:
-      return send_reset(now, Side::outside, p);
-    case UnsolicitedSyn::icmp:
-      return send_error(now, Side::outside, wire::icmp_unreachable, wire::icmp_port_unreachable, 0, p.bytes, p.ip);
-    case UnsolicitedSyn::icmp_after_6s:
-      return wait_with_syn(now, p);
-  }
+  if (behaviour_.unsolicited_syn == UnsolicitedSyn::icmp_after_6s && p.is_tcp() && opens) return wait_with_syn(now, p);
+  answer_at_closed_port(now, Side::outside, p);
+}
+
+/// As the gateway's own port does on which nobody listens.
+void Gateway::answer_at_closed_port(Instant now, Side to, const Packet& p) {
+  if (p.ip.protocol == wire::ip_protocol_icmp || (p.is_tcp() && !may_open(p.segment))) return;
+  if (p.is_tcp() && behaviour_.unsolicited_syn == UnsolicitedSyn::rst) return send_reset(now, to, p);
+  bool answers = p.is_tcp() ? behaviour_.unsolicited_syn == UnsolicitedSyn::icmp
+                            : behaviour_.unsolicited_udp == UnsolicitedUdp::icmp;
+  uint8_t code = p.kind == Packet::Kind::other ? wire::icmp_protocol_unreachable : wire::icmp_port_unreachable;
+  if (answers) send_error(now, to, wire::icmp_unreachable, code, 0, p.bytes, p.ip);
+}
+
+/// May a segment begin what the NAT knows nothing of? A SYN, or one from the middle of a connection if those are
+/// picked up.
+bool Gateway::may_open(const Segment& segment) const {
+  uint8_t flags = segment.flags & (wire::tcp_syn | wire::tcp_ack | wire::tcp_rst | wire::tcp_fin);
+  return flags == wire::tcp_syn || (behaviour_.tcp_pickup && flags == wire::tcp_ack);
 }
 
 /// As connection tracking does when the packet is accepted locally: the 5-tuple is occupied, so that a later packet
@@ -126,9 +134,7 @@ void Gateway::remember_stranger(Instant now, const Packet& p) {
     ++strangers_;
     table_.wheel.set(i, now, now);
   }
-  bool closed = p.is_tcp() && behaviour_.unsolicited_syn == UnsolicitedSyn::rst;
-  const Timers& t = behaviour_.timers;
-  set_expiry(i, now, now + (closed ? t.tcp_reset : p.is_tcp() ? t.tcp_half_open : t.udp_one_way));
+  set_expiry(i, now, now + (p.is_tcp() ? behaviour_.timers.tcp_half_open : behaviour_.timers.udp_one_way));
 }
 
 /// RFC 5382 REQ-4: not answered for 6 s, and not at all if the inside opens the same connection meanwhile.

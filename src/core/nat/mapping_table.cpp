@@ -109,6 +109,11 @@ uint32_t MappingTable::add_mapping(const FlowKey& key, const Endpoint& outside, 
   return index;
 }
 
+void MappingTable::supersede(uint32_t index) {
+  const Mapping& m = mappings_[index];
+  mapping_by_inside_.erase(hash({m.inside, m.remote, m.protocol}), index);
+}
+
 void MappingTable::remove_mapping(uint32_t index) {
   Mapping& m = mappings_[index];
   while (m.first_session != no_index) remove_session(m.first_session);

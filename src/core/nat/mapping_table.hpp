@@ -63,6 +63,7 @@ struct alignas(64) Session {
   bool saw_in : 1 = false;
   bool hairpin : 1 = false;  ///< the remote is an outside address of ours
   bool permits : 1 = false;  ///< counts in the permissions
+  bool picked_up : 1 = false;  ///< TCP: its beginning was not seen
 };
 static_assert(sizeof(Session) == 64);
 static_assert(sizeof(Mapping) <= 48);
@@ -86,6 +87,8 @@ class MappingTable {
   uint32_t find_mapping(const FlowKey& key) const;
   uint32_t find_mapping_outside(uint8_t protocol, const Endpoint& outside) const;
   uint32_t add_mapping(const FlowKey& key, const Endpoint& outside, uint32_t host);
+  /// It is no more found by its key, because another one is; it lives on for its sessions.
+  void supersede(uint32_t mapping);
   void remove_mapping(uint32_t mapping);  ///< and its sessions
   Mapping& mapping(uint32_t index) { return mappings_[index]; }
   const Mapping& mapping(uint32_t index) const { return mappings_[index]; }

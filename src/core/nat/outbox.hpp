@@ -44,7 +44,9 @@ class Outbox {
     Packet* packet = packets_.push();
     if (!packet) return {};
     packet->side = side;
+    room_ -= packet->bytes.capacity();
     packet->bytes.resize(size);
+    room_ += packet->bytes.capacity();
     return packet->bytes;
   }
   /// After add() with room to spare: this much was written.
@@ -68,6 +70,7 @@ class Outbox {
     return {};
   }
   bool empty() const { return packets_.empty(); }
+  size_t memory() const { return packets_.memory() + room_; }
   void clear() { packets_.clear(); }
 
  private:
@@ -79,6 +82,7 @@ class Outbox {
   uint32_t per_second_;
   uint64_t budget_ = 0;  ///< thousandths of a packet
   Instant refilled_{Duration::min() / 4};
+  size_t room_ = 0;  ///< bytes that the places keep
 };
 
 }  // namespace ginnel::nat

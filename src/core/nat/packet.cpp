@@ -134,6 +134,18 @@ FlowKey peek_flow(Bytes bytes, bool from_source) {
   return from_source ? FlowKey{source, destination, protocol} : FlowKey{destination, source, protocol};
 }
 
+bool checksum_right(Packet& p) {
+  uint8_t* checksum = transport_checksum(p);
+  if (!checksum || p.ip.is_fragment() || p.offload.partial_checksum) return true;
+  uint64_t sum = 0;
+  if (p.ip.protocol != wire::ip_protocol_icmp) {
+    const uint8_t* header = p.bytes.data();
+    sum = wire::pseudo_header_sum({header + wire::ipv4_source_at, 4}, {header + wire::ipv4_destination_at, 4},
+                                  p.ip.protocol, p.transport_size());
+  }
+  return wire::checksum_fold(wire::checksum_add(sum, {p.transport(), p.transport_size()})) == 0xffff;
+}
+
 void set_source(Packet& p, const Endpoint& to) {
   size_t port_at = p.kind == Packet::Kind::query ? wire::icmp_id_at : wire::udp_source_at;
   set_endpoint(p, wire::ipv4_source_at, p.ip.source, p.source_port, port_at, to);

@@ -29,6 +29,7 @@ struct Packet {
   uint16_t destination_port = 0;
   Segment segment;        ///< of TCP
   bool refreshes = true;  ///< may it prolong its session?
+  bool refuses = false;   ///< a RST that is all that one side of the connection has ever sent, or heard
 
   uint8_t* transport() { return bytes.data() + ip.size; }
   size_t transport_size() const { return bytes.size() - ip.size; }
@@ -59,6 +60,8 @@ FlowKey peek_flow(Bytes bytes, bool from_source);
 void set_source(Packet& packet, const Endpoint& to);
 void set_destination(Packet& packet, const Endpoint& to);
 void decrement_ttl(Packet& packet);
+/// Is the transport checksum right, as far as it can be told: not of a fragment, nor where hands will finish it?
+bool checksum_right(Packet& packet);
 void set_ip_id(Packet& packet, uint16_t id);
 
 }  // namespace ginnel::nat

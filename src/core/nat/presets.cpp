@@ -37,7 +37,7 @@ Behaviour home() {
 /// docs/compliance.md.
 Behaviour linux_gateway() {
   Behaviour b = cone("linux", nothing, endpoint);
-  b.icmp = {endpoint, endpoint};
+  b.icmp = {nothing, endpoint};
   b.ports.overloading = true;
   b.refresh = Refresh::both;
   b.timers.udp_one_way = 30s;
@@ -45,8 +45,10 @@ Behaviour linux_gateway() {
   b.timers.icmp = 30s;
   b.timers.tcp_half_open = 120s;
   b.timers.tcp_established = 432000s;
+  b.timers.tcp_half_closed = 60s;
   b.timers.tcp_closing = 120s;
   b.timers.tcp_reset = 10s;
+  b.timers.tcp_refused = 0s;
   b.timers.other = 600s;
   b.tcp_pickup = true;
   b.tcp_window_check = true;
@@ -55,6 +57,7 @@ Behaviour linux_gateway() {
   b.strangers_keep_state = true;
   b.hairpin = Hairpin::off;
   b.fresh_ip_id = false;
+  b.limit_answer = LimitAnswer::silent;
   b.table_size = 262144;
   return b;
 }

@@ -47,17 +47,19 @@ TcpState next_state(TcpState state, const Segment& segment, bool from_inside) {
   return state;
 }
 
-bool plausible(TcpState state, const Segment& segment, uint32_t end) {
-  if (end == 0 || state == TcpState::none) return true;
+Plausible plausible(TcpState state, const Segment& segment, uint32_t end) {
+  if (end == 0 || state == TcpState::none) return Plausible::yes;
   bool syn = segment.flags & tcp_syn;
-  bool begins_again = syn && !(segment.flags & tcp_ack) && (state == TcpState::fin_both || state == TcpState::reset);
-  if (begins_again) return true;
+  bool begins = syn && !(segment.flags & tcp_ack);
+  bool opening = state == TcpState::opened_out || state == TcpState::opened_in;
+  if (begins && (opening || state == TcpState::fin_both || state == TcpState::reset)) return Plausible::yes;
   int32_t distance = static_cast<int32_t>(segment.sequence - end);
-  int32_t window = segment.flags & tcp_rst ? 1 << 20 : 64 << 20;
+  constexpr int32_t near = 1 << 20, far = 64 << 20, window = 65535;
+  if (segment.flags & tcp_rst) return distance >= -near && distance <= near ? Plausible::yes : Plausible::no;
   // In the middle of opening only the same SYN may come again: a listener's own SYN-ACK would have another number.
-  if (syn && (state == TcpState::opened_out || state == TcpState::opened_in || state == TcpState::established))
-    return distance == -1 || segment.end() == end;
-  return distance >= -window && distance <= window;
+  if (syn && segment.end() == end) return Plausible::yes;
+  if (distance > (syn ? window : far)) return Plausible::no;
+  return distance < -far || syn ? Plausible::old : Plausible::yes;
 }
 
 TcpTimer timer_of(TcpState state) {
@@ -67,9 +69,10 @@ TcpTimer timer_of(TcpState state) {
     case TcpState::opened_in:
       return TcpTimer::half_open;
     case TcpState::established:
-    case TcpState::fin_out:
-    case TcpState::fin_in:  // half-closed may stay so: data flows the other way (RFC 6146 section 3.5.2.2)
       return TcpTimer::established;
+    case TcpState::fin_out:
+    case TcpState::fin_in:
+      return TcpTimer::half_closed;
     case TcpState::fin_both:
       return TcpTimer::closing;
     case TcpState::reset:

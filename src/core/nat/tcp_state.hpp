@@ -27,12 +27,18 @@ struct Segment {
 /// The state after a segment has passed.
 TcpState next_state(TcpState state, const Segment& segment, bool from_inside);
 
-/// Is a segment of this side plausible after what this side sent so far (`end`: one past its last octet, 0: nothing)?
-/// Resets have to be within 1 MiB, others within 64 MiB; a repeated SYN has to be the same one.
-bool plausible(TcpState state, const Segment& segment, uint32_t end);
+/// What a segment of one side is after what this side sent so far.
+enum class Plausible : uint8_t {
+  yes,
+  old,  ///< long behind: it may pass, but says nothing about the connection
+  no,
+};
+/// `end`: one past the last octet of this side, 0: it sent none. A reset has to be within 1 MiB, others may be 64 MiB
+/// ahead; a SYN with ACK has to repeat the SYN if there was one. Netfilter's window tracking is narrower.
+Plausible plausible(TcpState state, const Segment& segment, uint32_t end);
 
-/// Which timer runs: RFC 5382 REQ-5 (established, transitory), RFC 7857 sections 2.2 and 2.3.
-enum class TcpTimer : uint8_t { half_open, established, closing, reset };
+/// Which timer runs: RFC 5382 REQ-5 (established, transitory), RFC 7857 sections 2.1 to 2.3.
+enum class TcpTimer : uint8_t { half_open, established, half_closed, closing, reset };
 TcpTimer timer_of(TcpState state);
 
 }  // namespace ginnel::nat

@@ -1,0 +1,54 @@
+#include "lab/conform/world.hpp"
+
+#include "lab/wire.hpp"
+
+namespace ginnel::lab {
+namespace {
+
+constexpr int hosts = 4, servers = 3;
+
+Address host(int i) { return Address::v4(192, 168, 1, static_cast<uint8_t>(2 + i), 0); }
+Address server(int i) { return Address::v4(203, 0, 113, static_cast<uint8_t>(1 + i), 0); }
+
+}  // namespace
+
+void silence(const Host& host) {
+  host.nft(R"(
+table ip conformance {
+  chain prerouting { type filter hook prerouting priority raw; policy drop; }
+}
+)");
+}
+
+World::World(int outside_addresses) {
+  gateway_.ip("link add lan type veth peer name lan netns inside\nlink add wan type veth peer name wan netns outside");
+  for (const auto* end : {&inside_, &gateway_}) plain_frames(*end, "lan");
+  for (const auto* end : {&outside_, &gateway_}) plain_frames(*end, "wan");
+  const std::string mtu = "link set wan up mtu " + std::to_string(mtu_outside);
+
+  std::string lines = "link set lan up";
+  for (int i = 0; i < hosts; ++i) lines += "\naddr add " + host(i).ip_to_string() + "/24 dev lan";
+  inside_.ip(lines + "\nroute add default via 192.168.1.1");
+  silence(inside_);
+
+  lines = mtu + "\naddr add 198.51.100.254/24 dev wan";
+  for (int i = 0; i < servers; ++i) lines += "\naddr add " + server(i).ip_to_string() + "/32 dev lo";
+  outside_.ip(lines);
+  silence(outside_);
+
+  lines = mtu + "\nlink set lan up\naddr add 192.168.1.1/24 dev lan";
+  for (int i = 1; i <= outside_addresses; ++i) lines += "\naddr add 198.51.100." + std::to_string(i) + "/24 dev wan";
+  gateway_.ip(lines + "\nroute add default via 198.51.100.254");
+  gateway_.address = "198.51.100.1";
+}
+
+conform::Network World::network() const {
+  conform::Network out;
+  for (int i = 0; i < hosts; ++i) out.inside.push_back(host(i));
+  for (int i = 0; i < servers; ++i) out.outside.push_back(server(i));
+  out.gateway_inside = Address::v4(192, 168, 1, 1, 0);
+  out.mtu_outside = mtu_outside;
+  return out;
+}
+
+}  // namespace ginnel::lab
