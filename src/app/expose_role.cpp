@@ -58,9 +58,10 @@ Result<std::optional<uint32_t>> expiry(const std::string& text) {
 class Expose {
  public:
   Expose(Loop& loop, const crypto::Identity& self, wire::ServerUrl server, Target target, peer::ServiceSecret secret,
-         std::set<PublicKey> allowed, std::optional<uint32_t> expires, Reporter report)
+         std::set<PublicKey> allowed, std::optional<uint32_t> expires, std::optional<HttpProxy> proxy,
+         Reporter report)
       : loop_(loop), server_(server), target_(std::move(target)), secret_(secret), allowed_(std::move(allowed)),
-        report_(report), agent_(loop, {.server = server, .services = {peer::service_id(secret)}}, self, report) {
+        report_(report), agent_(loop, {.server = server, .services = {peer::service_id(secret)}}, std::move(proxy), self, report) {
     ticket_.peer = self.public_key();
     ticket_.server = std::move(server);
     ticket_.capability = peer::issue(secret_, expires);
@@ -213,6 +214,8 @@ std::optional<Error> run_expose(const CommonOptions& common, const ExposeOptions
     return Error{Errc::usage, "Which server? Give --server URL or set GINNEL_SERVER; `ginnel server` prints its URL when it starts."};
   auto server = wire::ServerUrl::parse(options.server);
   if (!server) return server.error();
+  auto proxy = choose_proxy(options.proxy, server->host, report);
+  if (!proxy) return proxy.error();
   auto expires = expiry(options.expires);
   if (!expires) return expires.error();
   std::set<PublicKey> allowed;
@@ -230,7 +233,7 @@ std::optional<Error> run_expose(const CommonOptions& common, const ExposeOptions
   if (!secret) return secret.error();
   raise_open_files();
   Loop loop;
-  return Expose(loop, *self, *server, *target, *secret, std::move(allowed), *expires, report).run();
+  return Expose(loop, *self, *server, *target, *secret, std::move(allowed), *expires, *proxy, report).run();
 }
 
 }  // namespace ginnel::app

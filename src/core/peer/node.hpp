@@ -29,6 +29,7 @@ struct NodeConfig {
   uint16_t tcp_port = 0;                  ///< to listen on from the start; 0: only while TCP is tried, on any
   bool listen_tcp = false;                ///< from the start, for forwards and mappings
   bool relay_only = false;
+  bool proxy = false;                     ///< the hands know an HTTP proxy: the server may be reached through it
   size_t peers_max = 1'000;               ///< accepted ones
 };
 
