@@ -140,7 +140,22 @@ TEST_F(Doors, AProxyThatLetsOnlyPlainPort443ThroughIsUsedToo) {
 
 TEST_F(Doors, ThroughAProxyDoNotWaitForAName) {
   world.resolving = 20s;
-  expect_up(behind(only_proxy, true), Door::proxy_websocket_443, 950ms);
+  LinkAgent& agent = behind(only_proxy, true);
+  expect_up(agent, Door::proxy_websocket_443, 950ms);
+  EXPECT_EQ(agent.dialled.size(), 1u);
+  world.run(40s);
+  EXPECT_EQ(agent.dialled.size(), 5u) << "the direct ones, once there is an address";
+  EXPECT_EQ(agent.count<LinkUp>(), 1u);
+  EXPECT_EQ(agent.count<LinkFailed>(), 0u);
+}
+
+TEST_F(Doors, ANameThatIsLookedUpForEverIsNoReasonToSayNothing) {
+  world.resolving = 1h;
+  world.refusal = "the proxy allows no connection there (403)";
+  LinkAgent& agent = behind([](const ConnectTcp&) { return Passage::refused; }, true);
+  ASSERT_TRUE(world.run_until([&] { return agent.count<LinkFailed>() > 0; }, 10s));
+  EXPECT_NE(agent.last<LinkFailed>()->error.text.find("(403)"), std::string::npos);
+  EXPECT_TRUE(world.run_until([&] { return agent.dialled.size() > 3; }, 5s)) << "it asks the proxy again";
 }
 
 TEST_F(Doors, ThroughAProxyNeedNoAddress) {
