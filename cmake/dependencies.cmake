@@ -14,9 +14,10 @@ if(NOT NGTCP2_FOUND)
 endif()
 pkg_check_modules(GNUTLS REQUIRED IMPORTED_TARGET gnutls>=3.7)
 pkg_check_modules(EXPAT REQUIRED IMPORTED_TARGET expat>=2.4)  # from there on it bounds what entities can cost
+find_package(OpenSSL 3.0 REQUIRED)  # only for what looks like a browser's connection: Beast and Asio speak with it
 
 if(NOT GINNEL_FUZZ)
-  find_package(Boost 1.81 REQUIRED)  # headers only: Asio, JSON
+  find_package(Boost 1.81 REQUIRED)  # headers only: Asio, Beast, JSON
   find_package(spdlog REQUIRED)
   find_package(CLI11 REQUIRED)
 endif()

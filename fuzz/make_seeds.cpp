@@ -113,6 +113,10 @@ void text_seeds(Rng& rng) {
     write("server_url", "host_port_" + std::to_string(number), as_bytes(host_port_to_string(host, 80)));
     ++number;
   }
+  number = 0;
+  for (const char* text : {"http://ann:p%40ss@proxy.example:3128/", "10.0.0.1", "http://[2001:db8::1]:80",
+                           "relay.example.org\nlocalhost, .example.org:443", "192.0.2.1\n10.0.0.0/8 192.0.2.0/24"})
+    write("proxy_url", "text_" + std::to_string(number++), as_bytes(text));
   std::vector<uint8_t> values(32 + 32 + 8 + 16, 1);  // the second half of the ticket target: values, then HOST:PORT
   for (char c : std::string("\x01\x00\x00\x00\x07", 5) + "[2001:db8::1]:80") values.push_back(static_cast<uint8_t>(c));
   write("ticket", "values", values);

@@ -16,15 +16,20 @@ std::string ms_text(const std::optional<Duration>& d) {
 
 std::string path_text(const peer::PathReport& path) {
   bool relayed = path.technique == "relay";
-  return (relayed ? "relayed by " : "direct to ") + path.remote.to_string() + " (" +
+  std::string remote = path.remote.is_unspecified() ? "the server" : path.remote.to_string();  // only a proxy knows
+  return (relayed ? "relayed by " : "direct to ") + remote + " (" +
          (relayed ? path.transport : path.technique) + ", " + ms_text(path.rtt) + ")";
 }
 
-Agent::Agent(Loop& loop, peer::NodeConfig config, const crypto::Identity& self, Reporter report, uint16_t port)
-    : loop_(loop), port_(port), report_(std::move(report)), node_(std::move(config), self, entropy_),
+Agent::Agent(Loop& loop, peer::NodeConfig config, std::optional<HttpProxy> proxy, const crypto::Identity& self, Reporter report,
+             uint16_t port)
+    : loop_(loop), port_(port), proxy_(std::move(proxy)), report_(std::move(report)),
+      node_((config.proxy = proxy_.has_value(), std::move(config)), self, entropy_),
       driver_(loop, node_, WhenBlocked::wait, [this] { drain_events(); }),
       monitor_(loop, [this] { driver_.give(Interfaces{interface_addresses(true)}); }),
-      stop_timer_(loop, [this] { loop_.stop(); }) {}
+      stop_timer_(loop, [this] { loop_.stop(); }) {
+  driver_.set_proxy(proxy_);
+}
 
 std::optional<Error> Agent::start(std::function<void(const peer::NodeEvent&)> on_event) {
   on_event_ = std::move(on_event);
@@ -76,11 +81,7 @@ void Agent::drain_events() {
 void Agent::handle(const peer::NodeEvent& event) {
   using Kind = Report::Kind;
   if (std::holds_alternative<peer::ServerUp>(event)) {
-    const auto& carrier = std::get<peer::ServerUp>(event).carrier;
-    std::string transport = carrier.tcp ? "tcp" : "udp";
-    std::string text = std::exchange(server_up_, true) ? "the server answers again (" + transport + ")" : "";
-    report_({text.empty() ? Kind::detail : Kind::line, "server_up",
-             {{"server", carrier.server.to_string()}, {"transport", transport}}, text});
+    tell_server_up(std::get<peer::ServerUp>(event).carrier);
   } else if (auto* down = std::get_if<peer::ServerDown>(&event)) {
     report_({Kind::line, "server_down", {{"why", down->why}}, "the server is away: " + down->why + "; looking for it"});
   } else if (auto* failed = std::get_if<peer::ServerFailed>(&event); failed && server_up_) {
@@ -127,11 +128,26 @@ void Agent::bury(std::map<Key, std::unique_ptr<Bridge>>::iterator at) {
   if (buried_.size() == 1) loop_.post([this] { buried_.clear(); });
 }
 
+void Agent::tell_server_up(const rendezvous::LinkCarrier& carrier) {
+  const rendezvous::DoorPlan& door = rendezvous::plan_of(carrier.door);
+  std::string transport = carrier.tcp ? "tcp" : "udp";
+  std::string dress = door.dress == Dress::websocket ? "websocket" : transport;
+  bool again = std::exchange(server_up_, true);
+  Report r{again ? Report::Kind::line : Report::Kind::detail, "server_up", {}, ""};
+  if (!door.by_proxy) r.fields.emplace_back("server", carrier.server.to_string());
+  r.fields.insert(r.fields.end(), {{"transport", transport}, {"door", (door.by_proxy ? "proxy-" : "") + dress}, {"port", int64_t{carrier.server.port}}});
+  if (door.by_proxy) r.fields.emplace_back("proxy", proxy_->to_string());
+  std::string on_port = carrier.door > rendezvous::Door::tcp ? " on port " + std::to_string(carrier.server.port) : "";
+  std::string through = door.by_proxy ? " through proxy " + proxy_->to_string() : "";
+  r.text = (again ? "the server answers again (" : "the server answers (") + dress + on_port + through + ")";
+  report_(r);
+}
+
 void Agent::tell_path(peer::PeerId id, const peer::PathReport& path) {
   Report r{Report::Kind::line, "path", {}, path_text(path)};
   r.fields = {{"technique", path.technique}, {"transport", path.transport}};
   if (!path.local.is_unspecified()) r.fields.emplace_back("local", path.local.to_string());
-  r.fields.emplace_back("remote", path.remote.to_string());
+  if (!path.remote.is_unspecified()) r.fields.emplace_back("remote", path.remote.to_string());
   if (path.rtt) r.fields.emplace_back("rtt_ms", to_ms(*path.rtt));
   r.fields.emplace_back("why", path.why);
   if (const peer::Peer* p = node_.peer(id)) r.fields.emplace_back("peer", p->key().to_string());

@@ -19,8 +19,10 @@ namespace ginnel::app {
 
 class Agent {
  public:
-  /// `port`: of our UDP and TCP sockets; 0: any, and TCP only while it is needed.
-  Agent(Loop& loop, peer::NodeConfig config, const crypto::Identity& self, Reporter report, uint16_t port = 0);
+  /// With a proxy the server may be reached through it, where nothing else leads there. `port`: of our UDP and TCP
+  /// sockets; 0: any, and TCP only while it is needed.
+  Agent(Loop& loop, peer::NodeConfig config, std::optional<HttpProxy> proxy, const crypto::Identity& self, Reporter report,
+        uint16_t port = 0);
 
   /// Opens the sockets and begins. `on_event` gets every event of the node after the agent has looked at it.
   std::optional<Error> start(std::function<void(const peer::NodeEvent&)> on_event);
@@ -45,10 +47,12 @@ class Agent {
   void handle_stream(peer::PeerId id, const peer::PeerEvent& event);
   void bury(std::map<Key, std::unique_ptr<Bridge>>::iterator at);
   void tell_path(peer::PeerId id, const peer::PathReport& path);
+  void tell_server_up(const rendezvous::LinkCarrier& carrier);
 
   Loop& loop_;
   uint16_t port_;
   Entropy entropy_;
+  std::optional<HttpProxy> proxy_;
   Reporter report_;
   peer::Node node_;
   Driver<peer::Node> driver_;

@@ -19,9 +19,10 @@ constexpr size_t waiting_count_max = 1024;
 
 class Connect {
  public:
-  Connect(Loop& loop, const crypto::Identity& self, wire::Ticket ticket, bool stdio, bool relay_only, Reporter report)
+  Connect(Loop& loop, const crypto::Identity& self, wire::Ticket ticket, bool stdio, bool relay_only,
+          std::optional<HttpProxy> proxy, Reporter report)
       : loop_(loop), ticket_(std::move(ticket)), stdio_(stdio), report_(report),
-        agent_(loop, {.server = ticket_.server, .relay_only = relay_only}, self, report),
+        agent_(loop, {.server = ticket_.server, .relay_only = relay_only}, std::move(proxy), self, report),
         patience_timer_(loop, [this] { give_up(not_here()); }), expire_timer_(loop, [this] { expire_waiting(); }) {}
 
   std::optional<Error> run(const std::string& listen) {
@@ -161,6 +162,8 @@ class Connect {
 std::optional<Error> run_connect(const CommonOptions& common, const ConnectOptions& options, const Reporter& report) {
   auto ticket = wire::Ticket::parse(options.ticket);
   if (!ticket) return ticket.error();
+  auto proxy = choose_proxy(options.proxy, ticket->server.host, report);
+  if (!proxy) return proxy.error();
   Entropy entropy;
   auto state = State::open(common.state);
   if (!state) return state.error();
@@ -168,7 +171,7 @@ std::optional<Error> run_connect(const CommonOptions& common, const ConnectOptio
   if (!self) return self.error();
   raise_open_files();
   Loop loop;
-  return Connect(loop, *self, *ticket, options.stdio, options.relay_only, report).run(options.listen);
+  return Connect(loop, *self, *ticket, options.stdio, options.relay_only, *proxy, report).run(options.listen);
 }
 
 Result<std::string> peer_id(const CommonOptions& common) {

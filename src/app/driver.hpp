@@ -9,13 +9,18 @@
 #include <optional>
 #include <vector>
 
+#include "base/http_proxy.hpp"
 #include "base/machine.hpp"
+#include "drive/http_tunnel.hpp"
 #include "drive/loop.hpp"
 #include "drive/receive_buffers.hpp"
 #include "drive/socket_address.hpp"
 #include "drive/tcp_connection.hpp"
 #include "drive/tcp_listener.hpp"
+#include "drive/tls_context.hpp"
 #include "drive/udp_socket.hpp"
+#include "drive/websocket_connection.hpp"
+#include "wire/tcp_frame.hpp"
 
 namespace ginnel::app {
 
@@ -35,6 +40,11 @@ class Driver {
           machine_.handle_timeout(loop_.now());
           pump();
         }) {}
+
+  /// For machines that ask for connections by proxy; none is used otherwise.
+  void set_proxy(std::optional<HttpProxy> proxy) { proxy_ = std::move(proxy); }
+  /// Connections that come in may wear TLS and a WebSocket.
+  void set_tls(TlsContext tls) { tls_ = std::move(tls); }
 
   std::optional<Error> open_udp(const Address& bind, SocketId id = 0) {
     auto socket = UdpSocket::open(bind);
@@ -115,9 +125,9 @@ class Driver {
         ++trains;
         transmit->tcp != 0 ? send_tcp(*transmit) : send_udp(*transmit);
       } else if (auto* connect = std::get_if<ConnectTcp>(&*action)) {
-        TcpId id = connect->id;
-        tcp_[id] = TcpConnection::connect(loop_, connect->to, callbacks(id), connect->from_port);
+        connect_tcp(*connect);
       } else if (auto* close = std::get_if<CloseTcp>(&*action)) {
+        tunnels_.erase(close->id);
         if (auto at = tcp_.find(close->id); at != tcp_.end()) at->second->close();
       } else if (auto* open = std::get_if<OpenUdp>(&*action)) {
         open_more_udp(*open);
@@ -207,12 +217,35 @@ class Driver {
   void send_tcp(const Transmit& t) {
     auto at = tcp_.find(t.tcp);
     if (at == tcp_.end() || at->second->closing()) return;
-    if (at->second->send(t.bytes) == TcpConnection::Queued::ok) return;
+    if (at->second->send(t.bytes) == Connection::Queued::ok) return;
     Input full = TcpFull{t.tcp};
     machine_.handle(loop_.now(), full);
   }
 
-  TcpConnection::Callbacks callbacks(TcpId id) {
+  void connect_tcp(const ConnectTcp& c) {
+    if (c.by_proxy && proxy_)
+      tunnels_[c.id] = std::make_unique<HttpTunnel>(loop_, *proxy_, c.host, c.to.port, [this, c](Result<Fd> fd) { tunnelled(c, std::move(fd)); });
+    else if (c.by_proxy)
+      answer(TcpClosed{c.id, "there is no proxy"});
+    else if (c.dress == Dress::websocket)
+      tcp_[c.id] = WebSocketConnection::connect(loop_, c.to, c.host, callbacks(c.id));
+    else
+      tcp_[c.id] = TcpConnection::connect(loop_, c.to, callbacks(c.id), c.from_port);
+  }
+
+  void tunnelled(const ConnectTcp& c, Result<Fd> fd) {
+    tunnels_.erase(c.id);
+    if (!fd) return give(TcpClosed{c.id, fd.error().text});
+    if (c.dress == Dress::websocket) {
+      tcp_[c.id] = WebSocketConnection::over(loop_, std::move(*fd), c.host, c.to.port, callbacks(c.id));
+      return;
+    }
+    Address local = local_address_of(fd->get());
+    tcp_[c.id] = std::make_unique<TcpConnection>(loop_, std::move(*fd), callbacks(c.id));
+    give(TcpConnected{c.id, local});
+  }
+
+  Connection::Callbacks callbacks(TcpId id) {
     return {
         .on_connected = [this, id](const Address& local) { give(TcpConnected{id, local}); },
         .on_received =
@@ -233,12 +266,28 @@ class Driver {
     };
   }
 
+  /// As the others, but the first bytes tell whether it is plain.
+  Connection::Callbacks accepted_callbacks(TcpId id) {
+    Connection::Callbacks calls = callbacks(id);
+    if (!tls_) return calls;
+    calls.on_received = [this, id, plain = std::move(calls.on_received), known = false](MutableBytes bytes) mutable -> size_t {
+      if (known) return plain(bytes);
+      if (bytes.size() < wire::tls_prefix_size) return 0;
+      known = true;
+      if (!wire::begins_with_tls(bytes)) return plain(bytes);
+      Fd fd = static_cast<TcpConnection&>(*tcp_.at(id)).detach();
+      tcp_[id] = WebSocketConnection::accept(loop_, std::move(fd), *tls_, bytes, callbacks(id));
+      return bytes.size();
+    };
+    return calls;
+  }
+
   void accept(Listening& l) {
     while (auto accepted = l.listener.accept()) {
       TcpId id = next_accepted_++;
       if (next_accepted_ == 0) next_accepted_ = TcpId{1} << 31;
       Address from = accepted->second, local = local_address_of(accepted->first.get());
-      tcp_[id] = std::make_unique<TcpConnection>(loop_, std::move(accepted->first), callbacks(id));
+      tcp_[id] = std::make_unique<TcpConnection>(loop_, std::move(accepted->first), accepted_callbacks(id));
       give(TcpAccepted{id, from, local});
     }
     if (!l.listener.out_of_files()) return;
@@ -256,7 +305,10 @@ class Driver {
   UdpPort* main_[2] = {};                                              ///< those with id 0
   std::vector<std::unique_ptr<UdpPort>> closed_;
   std::list<Listening> listeners_;
-  std::map<TcpId, std::unique_ptr<TcpConnection>> tcp_;
+  std::map<TcpId, std::unique_ptr<Connection>> tcp_;
+  std::map<TcpId, std::unique_ptr<HttpTunnel>> tunnels_;  ///< connections by proxy, before the proxy said yes
+  std::optional<HttpProxy> proxy_;
+  std::optional<TlsContext> tls_;
   TcpId next_accepted_ = TcpId{1} << 31;
   Loop::Lookup lookup_;
   Loop::Timer timer_;

@@ -89,9 +89,10 @@ Result<Forwards> parse_forwards(const std::vector<std::string>& texts) {
 class Expose {
  public:
   Expose(Loop& loop, const crypto::Identity& self, wire::ServerUrl server, Target target, peer::ServiceSecret secret,
-         std::set<PublicKey> allowed, std::optional<uint32_t> expires, const Forwards& forwards, Reporter report)
+         std::set<PublicKey> allowed, std::optional<uint32_t> expires, const Forwards& forwards,
+         std::optional<HttpProxy> proxy, Reporter report)
       : loop_(loop), server_(server), target_(std::move(target)), secret_(secret), allowed_(std::move(allowed)),
-        report_(report), agent_(loop, node_config(server, secret, forwards), self, report, forwards.port) {
+        report_(report), agent_(loop, node_config(server, secret, forwards), std::move(proxy), self, report, forwards.port) {
     agent_.node().set_arranged(loop.now(), forwards.outside);
     ticket_.peer = self.public_key();
     ticket_.server = std::move(server);
@@ -255,6 +256,8 @@ std::optional<Error> run_expose(const CommonOptions& common, const ExposeOptions
     return Error{Errc::usage, "Which server? Give --server URL or set GINNEL_SERVER; `ginnel server` prints its URL when it starts."};
   auto server = wire::ServerUrl::parse(options.server);
   if (!server) return server.error();
+  auto proxy = choose_proxy(options.proxy, server->host, report);
+  if (!proxy) return proxy.error();
   auto expires = expiry(options.expires);
   if (!expires) return expires.error();
   std::set<PublicKey> allowed;
@@ -274,7 +277,7 @@ std::optional<Error> run_expose(const CommonOptions& common, const ExposeOptions
   if (!secret) return secret.error();
   raise_open_files();
   Loop loop;
-  return Expose(loop, *self, *server, *target, *secret, std::move(allowed), *expires, *forwards, report).run();
+  return Expose(loop, *self, *server, *target, *secret, std::move(allowed), *expires, *forwards, *proxy, report).run();
 }
 
 }  // namespace ginnel::app

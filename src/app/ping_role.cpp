@@ -12,9 +12,10 @@ namespace {
 
 class Ping {
  public:
-  Ping(Loop& loop, const crypto::Identity& self, wire::Ticket ticket, const PingOptions& options, Reporter report)
+  Ping(Loop& loop, const crypto::Identity& self, wire::Ticket ticket, const PingOptions& options,
+       std::optional<HttpProxy> proxy, Reporter report)
       : loop_(loop), ticket_(std::move(ticket)), options_(options), report_(report),
-        agent_(loop, {.server = ticket_.server, .relay_only = options.relay_only}, self, report),
+        agent_(loop, {.server = ticket_.server, .relay_only = options.relay_only}, std::move(proxy), self, report),
         tick_(loop, [this] { look(); }) {}
 
   std::optional<Error> run() {
@@ -47,7 +48,8 @@ class Ping {
     if (!p) return;
     peer::PathReport path = p->path();
     Report r{Report::Kind::line, "ping", {{"n", int64_t{++count_}}, {"technique", path.technique}, {"transport", path.transport},
-                                          {"remote", path.remote.to_string()}, {"packet_size", int64_t(path.packet_size)}}, ""};
+                                          {"packet_size", int64_t(path.packet_size)}}, ""};
+    if (!path.remote.is_unspecified()) r.fields.emplace_back("remote", path.remote.to_string());
     if (path.rtt) r.fields.emplace_back("rtt_ms", to_ms(*path.rtt));
     r.text = std::to_string(count_) + ": " + path_text(path);
     report_(r);
@@ -92,13 +94,15 @@ class Ping {
 std::optional<Error> run_ping(const CommonOptions& common, const PingOptions& options, const Reporter& report) {
   auto ticket = wire::Ticket::parse(options.ticket);
   if (!ticket) return ticket.error();
+  auto proxy = choose_proxy(options.proxy, ticket->server.host, report);
+  if (!proxy) return proxy.error();
   Entropy entropy;
   auto state = State::open(common.state);
   if (!state) return state.error();
   auto self = state->identity("peer", entropy);
   if (!self) return self.error();
   Loop loop;
-  return Ping(loop, *self, *ticket, options, report).run();
+  return Ping(loop, *self, *ticket, options, *proxy, report).run();
 }
 
 }  // namespace ginnel::app

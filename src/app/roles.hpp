@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/proxy_choice.hpp"
 #include "app/report.hpp"
 #include "base/address.hpp"
 #include "base/result.hpp"
@@ -19,6 +20,8 @@ struct ServerOptions {
   std::vector<std::string> listen;   ///< ADDR:PORT; empty: 0.0.0.0:3478 and [::]:3478
   std::string host;                  ///< name or address to print in the URL; empty: the first address of this host
   std::vector<std::string> allow;    ///< keys that may use it; empty: everybody
+  std::string tls_certificate;       ///< PEM files, both or none; none: one made at the start
+  std::string tls_key;
 };
 
 struct ExposeOptions {
@@ -28,6 +31,7 @@ struct ExposeOptions {
   std::vector<std::string> allow;    ///< peers that may use it instead of whoever has the ticket
   std::string expires;               ///< of the ticket: "30m", "12h", "7d"; empty: never
   std::vector<std::string> forwards;  ///< "PUBLIC:PORT" or "PUBLIC:PORT=LOCALPORT": made by hand at the router
+  ProxyOptions proxy;
 };
 
 struct ConnectOptions {
@@ -35,6 +39,7 @@ struct ConnectOptions {
   std::string listen;                ///< ADDR:PORT; empty: 127.0.0.1 and a free port
   bool stdio = false;
   bool relay_only = false;
+  ProxyOptions proxy;
 };
 
 struct PingOptions {
@@ -42,6 +47,7 @@ struct PingOptions {
   int count = 0;                     ///< 0: until interrupted
   double interval = 1.0;             ///< seconds
   bool relay_only = false;
+  ProxyOptions proxy;
 };
 
 struct CheckOptions {

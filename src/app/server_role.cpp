@@ -74,6 +74,14 @@ class Ears {
   std::optional<Address> first_;
 };
 
+/// What the server's TCP ports wear where plain packets do not pass.
+Result<TlsContext> tls_of(const ServerOptions& options) {
+  if (options.tls_certificate.empty() != options.tls_key.empty())
+    return Error{Errc::usage, "--tls-cert and --tls-key belong together: give both, or none."};
+  if (options.tls_key.empty()) return TlsContext::self_signed(options.host.empty() ? "localhost" : options.host);
+  return TlsContext::from_files(options.tls_certificate, options.tls_key);
+}
+
 }  // namespace
 
 std::optional<Error> run_server(const CommonOptions& common, const ServerOptions& options, const Reporter& report) {
@@ -91,6 +99,8 @@ std::optional<Error> run_server(const CommonOptions& common, const ServerOptions
   bool given = false;
   auto addresses = listen_addresses(options, given);
   if (!addresses) return addresses.error();
+  auto tls = tls_of(options);
+  if (!tls) return tls.error();
 
   raise_open_files();
   Loop loop;
@@ -98,6 +108,7 @@ std::optional<Error> run_server(const CommonOptions& common, const ServerOptions
   Driver<rendezvous::Server> driver(loop, server, WhenBlocked::drop, [&] {
     while (auto event = server.poll_event()) report({Report::Kind::detail, "", {}, event->text});
   });
+  driver.set_tls(*tls);
   Ears ears(driver, server);
   std::optional<Error> refused;
   for (const Address& address : *addresses) {

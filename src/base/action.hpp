@@ -28,8 +28,22 @@ struct CloseUdp { SocketId id; bool v6; };
 /// (SO_REUSEPORT); TcpListening follows. One listener a family.
 struct ListenTcp { Address local; };
 struct StopListening { bool v6; };
-/// With `from_port` the connection leaves from that port, beside the listener there: how TCP holes are punched.
-struct ConnectTcp { TcpId id; Address to; uint16_t from_port = 0; };
+/// What a TCP connection wears on the outside; inside it is a stream of bytes either way.
+enum class Dress : uint8_t {
+  plain,
+  websocket,  ///< binary messages of a WebSocket inside TLS: what a browser's connection looks like
+};
+/// With `from_port` the connection leaves from that port, beside the listener there: how TCP holes are punched. `host`
+/// names the far end where a name matters: inside TLS, and to the HTTP proxy that is to connect us when `by_proxy` is
+/// set. Then only the port of `to` counts. TcpConnected comes when dress and proxy are settled.
+struct ConnectTcp {
+  TcpId id;
+  Address to;
+  uint16_t from_port = 0;
+  Dress dress = Dress::plain;
+  std::string host = {};
+  bool by_proxy = false;
+};
 /// Flush what is queued, then close; no TcpClosed follows.
 struct CloseTcp { TcpId id; };
 struct Resolve { std::string host; uint16_t port; };

@@ -30,10 +30,23 @@ std::string config_file() {
   return environment("HOME") + "/.config/ginnel/config.toml";
 }
 
+/// The first of them that says something.
+std::string environment(std::initializer_list<const char*> names) {
+  for (const char* name : names)
+    if (auto value = environment(name); !value.empty()) return value;
+  return "";
+}
+
 void add_common(CLI::App* command, cli::Common& common) {
   command->add_option("--state", common.options.state, "Folder for keys (" + default_state() + ")")->type_name("DIR");
   command->add_flag("--json", common.json, "One JSON object a line instead of text");
   command->add_flag("-v,--verbose", common.verbosity, "Say more");
+}
+
+void add_proxy(CLI::App* command, app::ProxyOptions& proxy) {
+  proxy.environment = environment({"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"});
+  proxy.no_proxy = environment({"no_proxy", "NO_PROXY"});
+  command->add_option("--proxy", proxy.url, "HTTP proxy that may lead to the server ($https_proxy): http://[USER:PASSWORD@]HOST:PORT")->type_name("URL");
 }
 
 }  // namespace
@@ -54,6 +67,8 @@ int main(int argc, char** argv) {
   server_command->add_option("--listen", server.listen, "Where to listen, UDP and TCP; may be repeated (0.0.0.0:3478, [::]:3478)")->type_name("ADDR:PORT");
   server_command->add_option("--host", server.host, "Name or address to put in the URL")->type_name("HOST");
   server_command->add_option("--allow-key", server.allow, "Serve only this key; may be repeated")->type_name("PEER");
+  server_command->add_option("--tls-cert", server.tls_certificate, "Certificate for TLS on the TCP ports, PEM (one made at the start)")->type_name("FILE");
+  server_command->add_option("--tls-key", server.tls_key, "Its key, PEM")->type_name("FILE");
   server_command->callback([&] { role = [&](auto& report) { return app::run_server(common.options, server, report); }; });
 
   app::ExposeOptions expose;
@@ -64,6 +79,7 @@ int main(int argc, char** argv) {
   expose_command->add_option("--allow", expose.allow, "Let in this peer only, with any ticket; may be repeated")->type_name("PEER");
   expose_command->add_option("--expires", expose.expires, "The ticket ends after 30m, 12h, 7d ... (never)")->type_name("TIME");
   expose_command->add_option("--forward", expose.forwards, "Your router forwards this public address, UDP and TCP, to us (LOCALPORT: that PORT); may be repeated")->type_name("ADDR:PORT[=LOCALPORT]");
+  add_proxy(expose_command, expose.proxy);
   expose_command->callback([&] { role = [&](auto& report) { return app::run_expose(common.options, expose, report); }; });
 
   app::ConnectOptions connect;
@@ -72,6 +88,7 @@ int main(int argc, char** argv) {
   auto* listen = connect_command->add_option("--listen", connect.listen, "Where applications connect (127.0.0.1, a free port)")->type_name("ADDR:PORT");
   connect_command->add_flag("--stdio", connect.stdio, "Use stdin and stdout instead of a port: for ssh's ProxyCommand")->excludes(listen);
   connect_command->add_flag("--relay-only", connect.relay_only, "Tell the other side no addresses: stay on the relay");
+  add_proxy(connect_command, connect.proxy);
   connect_command->callback([&] {
     data_on_stdout = connect.stdio;
     role = [&](auto& report) { return app::run_connect(common.options, connect, report); };
@@ -83,6 +100,7 @@ int main(int argc, char** argv) {
   ping_command->add_option("-c,--count", ping.count, "Stop after so many (never)");
   ping_command->add_option("-i,--interval", ping.interval, "Seconds between two (1)")->check(CLI::Range(0.05, 3600.0));
   ping_command->add_flag("--relay-only", ping.relay_only, "Stay on the relay");
+  add_proxy(ping_command, ping.proxy);
   ping_command->callback([&] { role = [&](auto& report) { return app::run_ping(common.options, ping, report); }; });
 
   app::CheckOptions check;

@@ -14,6 +14,7 @@
 #include <system_error>
 #include <thread>
 
+#include "drive/asio_context.hpp"
 #include "drive/fd.hpp"
 #include "drive/name_lookup.hpp"
 #include "drive/timer_queue.hpp"
@@ -90,6 +91,8 @@ void Loop::stop() { impl_->context.stop(); }
 void Loop::post(std::function<void()> job) { asio::post(impl_->context, std::move(job)); }
 
 Instant Loop::now() const { return boot_time(); }
+
+asio::io_context& asio_context(Loop& loop) { return loop.impl_->context; }
 
 namespace {
 

@@ -1,5 +1,5 @@
-// The event loop: descriptors, timers, signals and names, on one thread. Asio is behind it, in loop.cpp alone, so that
-// nothing else pays for its headers.
+// The event loop: descriptors, timers, signals and names, on one thread. Asio is behind it, in loop.cpp, so that nothing
+// else pays for its headers (but for drive/asio_context.hpp).
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -9,6 +9,10 @@
 
 #include "base/address.hpp"
 #include "base/instant.hpp"
+
+namespace boost::asio {
+class io_context;
+}
 
 namespace ginnel {
 
@@ -41,6 +45,7 @@ class Loop {
   Instant now() const;
 
  private:
+  friend boost::asio::io_context& asio_context(Loop& loop);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -1,30 +1,21 @@
 #include "drive/tcp_connection.hpp"
 
-#include <netinet/tcp.h>
-
 #include <cassert>
 #include <cerrno>
 
 #include "drive/socket_address.hpp"
+#include "drive/tcp_options.hpp"
 
 namespace ginnel {
 
 namespace {
 
 constexpr size_t scratch_bytes = 256 * 1024;
-/// A dead path is noticed after this with data under way; without, QUIC's own probes notice.
-constexpr unsigned user_timeout_ms = 10'000;
 
 /// One for all connections of the thread: only one is read at a time, and what is not consumed is copied away.
 MutableBytes scratch() {
   static thread_local std::unique_ptr<uint8_t[]> memory(new uint8_t[scratch_bytes]);
   return {memory.get(), scratch_bytes};
-}
-
-void set_options(int fd) {
-  int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
 }
 
 /// One local port that listens and dials out several times at once: RFC 5382 section 5.3 is what it relies on.
@@ -48,7 +39,7 @@ TcpConnection::TcpConnection(Loop& loop, Fd accepted, Callbacks callbacks)
   SocketAddress remote;
   socklen_t size = SocketAddress::room();
   if (::getpeername(fd_.get(), remote.data(), &size) == 0) remote_ = remote.address();
-  set_options(fd_.get());
+  set_packet_options(fd_.get());
   start_watch();
   watch_.want_read(true);
 }
@@ -77,7 +68,7 @@ void TcpConnection::start_connect(uint16_t from_port) {
   connecting_ = true;
   fd_.reset(::socket(remote_.v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd_) return finish_later("no socket for " + remote_.to_string() + ": " + errno_text(errno));
-  set_options(fd_.get());
+  set_packet_options(fd_.get());
   if (from_port != 0 && !bind_shared(fd_.get(), remote_.v6, from_port))
     return finish_later("cannot leave from port " + std::to_string(from_port) + ": " + errno_text(errno));
   SocketAddress raw(remote_);
@@ -198,6 +189,14 @@ void TcpConnection::close() {
   limit_ = Loop::Timer(loop_, [this] { finish("closed"); });
   limit_.set(loop_.now() + close_limit);
   watch_.want_write(true);  // flush from the loop: close() may be called from any depth
+}
+
+Fd TcpConnection::detach() {
+  assert(queued() == 0 && !connecting_);
+  failed_ = true;
+  watch_.reset();
+  limit_.reset();
+  return std::move(fd_);
 }
 
 void TcpConnection::finish(const std::string& why) {

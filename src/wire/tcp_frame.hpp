@@ -23,4 +23,9 @@ struct TcpFrame {
 };
 TcpFrame next_tcp_frame(MutableBytes stream);
 
+/// Does a stream begin with TLS instead? A client speaks first there, with a handshake record: type 22, version 3.x (RFC
+/// 8446 section 5.1). Read as a length that is 5,632 or more, and no first packet is that long: it is QUIC's, or STUN.
+inline constexpr size_t tls_prefix_size = 2;
+inline bool begins_with_tls(Bytes stream) { return stream.size() >= tls_prefix_size && stream[0] == 22 && stream[1] == 3; }
+
 }  // namespace ginnel::wire

@@ -108,6 +108,19 @@ TEST_F(LabWrongUse, Usage) {
   EXPECT_EQ(fail("x", {"server", "--no-such-option"}).code, static_cast<int>(Errc::usage));
 }
 
+TEST_F(LabWrongUse, BadProxy) {
+  Running r = run_service();
+  expect(fail("x", {"connect", r.ticket, "--proxy", "socks5://127.0.0.1:1080"}), Errc::usage);
+  expect(fail("x", {"ping", r.ticket, "--proxy", "http://127.0.0.1:0"}), Errc::usage);
+  expect(fail("x", {"expose", "8000", "--server", r.url, "--proxy", "http://a b:80"}), Errc::usage);
+}
+
+TEST_F(LabWrongUse, BadCertificate) {
+  const std::string listen = "127.0.0.1:" + std::to_string(free_port());
+  expect(fail("x", {"server", "--listen", listen, "--tls-cert", state("none.pem")}), Errc::usage);
+  expect(fail("x", {"server", "--listen", listen, "--tls-cert", state("none.pem"), "--tls-key", state("none.pem")}), Errc::usage);
+}
+
 TEST_F(LabWrongUse, BadTicket) {
   expect(fail("x", {"connect", "this-is-no-ticket"}), Errc::bad_ticket);
   Running r = run_service();

@@ -36,14 +36,16 @@ struct Host {
   Duration one_way = 10ms;
   bool manual = false;  ///< the test moves it by itself
   size_t tcp_dials = 0;
+  std::vector<std::pair<Instant, ConnectTcp>> dialled;  ///< the same, each
+  size_t sent_tcp = 0;                                  ///< transmits
   std::set<TcpId> tcp_open;
   std::vector<std::pair<Instant, Octets>> sent_udp;  ///< each datagram to the server
 };
 
 /// An agent that is only a link to the server; relay frames are kept.
 struct LinkAgent : Host {
-  LinkAgent(Address own, wire::ServerUrl url, Rng& rng, crypto::Identity key)
-      : Host(std::move(own)), identity(std::move(key)), link(std::move(url), identity, tcp_ids, rng) {}
+  LinkAgent(Address own, wire::ServerUrl url, Rng& rng, crypto::Identity key, bool proxy = false)
+      : Host(std::move(own)), identity(std::move(key)), link(std::move(url), identity, tcp_ids, rng, proxy) {}
 
   void handle(Instant now, Input& input) override {
     if (auto* in = std::get_if<Datagrams>(&input)) {
@@ -208,6 +210,8 @@ struct RawAgent : Host {
 
 class RendezvousWorld {
  public:
+  enum class Passage { open, silent, refused };
+
   /// A transmit of the server, with a copy of its bytes.
   struct Sent {
     Address to;
@@ -226,6 +230,13 @@ class RendezvousWorld {
   Instant now{1h};
   Address server_address = Address::v4(203, 0, 113, 1, 3478);
   std::vector<Address> resolved = {server_address};
+  Duration resolving = 1ms;
+  /// Which TCP connections get through to the server; RawAgent names no address.
+  std::function<Passage(const ConnectTcp&)> doors = [this](const ConnectTcp& c) {
+    bool own_port = c.dress == Dress::plain && !c.by_proxy && (c.to == server_address || c.to == Address{});
+    return own_port ? Passage::open : Passage::silent;
+  };
+  std::string refusal = "connection refused";
   crypto::Identity server_key = crypto::Identity::generate(rng);
   std::unique_ptr<rendezvous::Server> server;
   bool server_cut = false;   ///< it is there but nothing passes
@@ -246,9 +257,10 @@ class RendezvousWorld {
     server = std::make_unique<rendezvous::Server>(server_key, allowed_, ++instance_, rng, limits_);
   }
 
-  LinkAgent& add_link(uint8_t last, std::optional<crypto::Identity> key = {}, std::optional<wire::ServerUrl> to = {}) {
+  LinkAgent& add_link(uint8_t last, std::optional<crypto::Identity> key = {}, std::optional<wire::ServerUrl> to = {},
+                      bool proxy = false) {
     auto agent = std::make_unique<LinkAgent>(Address::v4(192, 0, 2, last, 40'000), to.value_or(url()), rng,
-                                             key ? std::move(*key) : crypto::Identity::generate(rng));
+                                             key ? std::move(*key) : crypto::Identity::generate(rng), proxy);
     LinkAgent& out = *agent;
     agents.push_back(std::move(agent));
     out.link.start(now);
@@ -385,8 +397,11 @@ class RendezvousWorld {
       transmit->tcp != 0 ? tcp_to_server(agent, *transmit) : udp_to_server(agent, *transmit);
     } else if (auto* connect = std::get_if<ConnectTcp>(&action)) {
       ++agent.tcp_dials;
-      wire_.emplace(now + 2 * agent.one_way, [this, &agent, id = connect->id, to = connect->to] {
-        if (to == server_address || to.is_unspecified()) connect_tcp(agent, id);
+      agent.dialled.emplace_back(now, *connect);
+      wire_.emplace(now + 2 * agent.one_way, [this, &agent, c = *connect] {
+        Passage passage = doors(c);
+        if (passage == Passage::open) connect_tcp(agent, c.id);
+        if (passage == Passage::refused) tell_closed(agent, c.id, refusal);
       });
     } else if (auto* close = std::get_if<CloseTcp>(&action)) {
       agent.tcp_open.erase(close->id);
@@ -398,7 +413,7 @@ class RendezvousWorld {
           return;
         }
     } else if (std::holds_alternative<Resolve>(action)) {
-      wire_.emplace(now + 1ms, [this, &agent] {
+      wire_.emplace(now + resolving, [this, &agent] {
         Input in = Resolved{resolved};
         agent.handle(now, in);
         drain(agent);
@@ -406,13 +421,15 @@ class RendezvousWorld {
     }
   }
 
+  void tell_closed(Host& agent, TcpId id, const std::string& why) {
+    Input closed = TcpClosed{id, why};
+    agent.handle(now, closed);
+    drain(agent);
+  }
+
   void connect_tcp(Host& agent, TcpId id) {
     if (server_cut || !agent.tcp || agent.cut) return;  // no answer at all
-    if (server_gone) {
-      Input closed = TcpClosed{id, "connection refused"};
-      agent.handle(now, closed);
-      return drain(agent);
-    }
+    if (server_gone) return tell_closed(agent, id, "connection refused");
     TcpId server_id = next_tcp_++;
     tcp_.emplace(server_id, Tcp{&agent, id});
     agent.tcp_open.insert(id);
@@ -460,6 +477,7 @@ class RendezvousWorld {
   }
 
   void tcp_to_server(Host& agent, const Transmit& t) {
+    ++agent.sent_tcp;
     if (!agent.tcp || agent.cut || server_cut) return;
     for (auto& [id, c] : tcp_) {
       if (c.agent != &agent || c.agent_id != t.tcp) continue;

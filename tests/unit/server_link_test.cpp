@@ -203,19 +203,19 @@ TEST_F(Link, WhereOnlyUdpDiedTcpTakesOverBeforeTheLinkIsGivenUp) {
 
 TEST_F(Link, UdpThatIsBackIsPreferred) {
   LinkAgent& agent = up(true);
-  agent.link.prefer_udp(world.now);  // too early: it stays where it is
+  agent.link.prefer_udp(world.now, world.server_address);  // too early: it stays where it is
   world.run(10s);
   EXPECT_NE(agent.link.carrier()->tcp, 0u);
   EXPECT_EQ(agent.count<LinkDown>(), 0u);
   agent.udp = true;
-  agent.link.prefer_udp(world.now);
+  agent.link.prefer_udp(world.now, world.server_address);
   world.run(100ms);
   ASSERT_TRUE(agent.link.carrier());
   EXPECT_EQ(agent.link.carrier()->tcp, 0u);
   EXPECT_EQ(agent.count<LinkDown>(), 0u) << "it moved, it did not fall";
   EXPECT_TRUE(agent.tcp_open.empty());
   EXPECT_EQ(world.server->agent_count(), 1u);
-  agent.link.prefer_udp(world.now);
+  agent.link.prefer_udp(world.now, world.server_address);
   world.run(10s);
   EXPECT_EQ(agent.count<LinkUp>(), 2u);
 }

@@ -63,6 +63,14 @@ TEST(TcpFrame, PacketsBehindEachOther) {
   EXPECT_TRUE(rest.empty());
 }
 
+TEST(TcpFrame, TlsIsToldFromEveryFirstPacketThatAnAgentSends) {
+  EXPECT_TRUE(begins_with_tls(std::vector<uint8_t>{22, 3, 1, 2, 0}));
+  EXPECT_TRUE(begins_with_tls(std::vector<uint8_t>{22, 3}));
+  EXPECT_FALSE(begins_with_tls(std::vector<uint8_t>{22})) << "too early to say";
+  for (size_t size = 1; size <= 1500; ++size) EXPECT_FALSE(begins_with_tls(frame_of(size))) << size;
+  EXPECT_FALSE(begins_with_tls(as_bytes("GET / HTTP/1.1")));
+}
+
 TEST(RelayFrame, HeaderRoundTrip) {
   for (RouteNumber route : {0u, 1u, 0x010203u, route_number_max}) {
     uint8_t header[relay_header_size];

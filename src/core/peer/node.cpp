@@ -24,8 +24,9 @@ Overloaded(F...) -> Overloaded<F...>;
 }  // namespace
 
 Node::Node(NodeConfig config, const crypto::Identity& self, Rng& rng)
-    : config_(std::move(config)), self_(self), rng_(rng), door_(self), link_(config_.server, self, tcp_ids_, rng),
-      local_(tcp_ids_, socket_ids_, rng), next_route_(static_cast<wire::RouteNumber>(rng.below(wire::route_number_max / 2)) * 2) {
+    : config_(std::move(config)), self_(self), rng_(rng), door_(self),
+      link_(config_.server, self, tcp_ids_, rng, config_.proxy), local_(tcp_ids_, socket_ids_, rng),
+      next_route_(static_cast<wire::RouteNumber>(rng.below(wire::route_number_max / 2)) * 2) {
   local_.set_udp_ports(config_.udp4_port, config_.udp6_port);
 }
 
@@ -131,7 +132,7 @@ void Node::handle_stun_answer(Instant now, const Carrier& from, MutableBytes pac
     if (search_ && search_->hard && search_->hard->owns(from.local))
       return search_->hard->handle_response(now, from.local, from.remote, message);
     reflexive_changed(now, from.remote.v6, local_.reflexive.handle_response(now, from.local, from.remote, message));
-    if (from.local == 0) link_.prefer_udp(now);  // it answers on UDP: if we are on TCP, we need not stay there
+    if (from.local == 0) link_.prefer_udp(now, from.remote);  // if we are on TCP, we need not stay there
     return;
   }
   auto at = peers_.find(Reader(message.id).u32());

@@ -34,6 +34,7 @@ struct NodeConfig {
   bool listen_tcp = false;                ///< from the start, for forwards and mappings
   bool relay_only = false;
   bool search = true;                     ///< for the ports of symmetric NATs, by many packets (reach/budget.hpp)
+  bool proxy = false;                     ///< the hands know an HTTP proxy: the server may be reached through it
   size_t peers_max = 1'000;               ///< accepted ones
 };
 

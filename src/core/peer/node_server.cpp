@@ -40,7 +40,10 @@ void Node::drain_link(Instant now) {
 void Node::link_up(Instant now) {
   tcp_full_ = false;
   link_down(now);  // routes of a former session are void
-  local_.set_servers(now, link_.addresses(), link_.carrier()->server);
+  // STUN is on the port of the URL, whatever door we came in by; by a proxy we may not know any address.
+  const Address server = link_.carrier()->server;
+  auto in_use = server.is_unspecified() ? std::nullopt : std::optional(server.with_port(config_.server.port));
+  local_.set_servers(now, link_.addresses(), in_use);
   local_.set_udp_blocked(link_.carrier()->tcp != 0);
   if (link_.carrier()->tcp != 0) local_.ask_tcp(now);  // TCP is all that this network has: be quick with it
   local_changed(now);

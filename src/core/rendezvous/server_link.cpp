@@ -12,23 +12,10 @@ constexpr size_t addresses_max = 8;
 constexpr size_t udp_packet_size = 1200;   // signals are small: no need to know the path's MTU
 constexpr Duration proof_time = 1500ms;
 
-quic::SessionConfig session_config(const PublicKey& server) {
-  quic::SessionConfig c;
-  c.alpn = server_alpn;
-  c.expected_peer = server;
-  c.idle_timeout = 10min;  // the STUN keepalive notices a silent server long before (docs/decisions/002)
-  c.keep_alive = 2min;
-  c.handshake_timeout = ServerLink::attempt_limit;
-  c.streams_max = 0;
-  c.buffered_max = 256 * 1024;
-  c.stream_window_max = 64 * 1024;
-  return c;
-}
-
 }  // namespace
 
-ServerLink::ServerLink(wire::ServerUrl url, const crypto::Identity& self, TcpIds& tcp_ids, Rng& rng)
-    : url_(std::move(url)), self_(self), tcp_ids_(tcp_ids), rng_(rng) {}
+ServerLink::ServerLink(wire::ServerUrl url, const crypto::Identity& self, TcpIds& tcp_ids, Rng& rng, bool proxy)
+    : url_(std::move(url)), self_(self), tcp_ids_(tcp_ids), rng_(rng), proxy_(proxy) {}
 
 // ---- inputs
 
@@ -38,19 +25,12 @@ void ServerLink::handle_resolved(Instant now, const std::vector<Address>& found)
   if (!std::exchange(resolving_, false)) return;
   if (!found.empty()) addresses_.assign(found.begin(), found.begin() + std::min(found.size(), addresses_max));
   if (addresses_.empty()) {
-    last_problem_ = "the name " + url_.host + " has no address";
-    return round_failed(now);
+    problem_ = "the name " + url_.host + " has no address";  // here; a proxy may know one
+    if (attempts_.empty()) round_failed(now);
+    return;
   }
   round_ends_ = now + attempt_limit + 1s;
-  // The first address of each family, UDP before TCP: happy eyeballs (RFC 8305) over families and transports.
-  Duration delay{};
-  bool seen[2] = {};
-  for (const Address& a : addresses_) {
-    if (std::exchange(seen[a.v6], true)) continue;
-    add_attempt(now, {a, 0}, delay);
-    add_attempt(now, {a, tcp_ids_.next()}, delay + tcp_after);
-    delay += other_family_after;
-  }
+  try_doors(now, Duration::zero());
 }
 
 bool ServerLink::handle_udp(Instant now, const Address& from, MutableBytes packet) {
@@ -81,12 +61,13 @@ void ServerLink::handle_tcp_packet(Instant now, TcpId id, MutableBytes packet) {
 }
 
 void ServerLink::handle_tcp_closed(Instant now, TcpId id, const std::string& why) {
-  last_problem_ = why;
   if (link_ && link_->carrier.tcp == id) return lost(now, why, true);
   Attempt* attempt = by_tcp(id);
   if (!attempt) return;
+  note_problem(attempt->carrier, why);
   drop(*attempt);  // with CloseTcp: it may be we who end it, because what came was no server's
-  if (attempts_.empty() && !link_) round_failed(now);
+  hasten(now);
+  if (attempts_.empty() && !resolving_) round_failed(now);
 }
 
 void ServerLink::handle_timeout(Instant now) {
@@ -106,6 +87,10 @@ void ServerLink::handle_timeout(Instant now) {
     while (!attempts_.empty()) drop(*attempts_.back());
     round_failed(now);
   }
+  if (look_at_ && *look_at_ <= now) {
+    look_at_ = now + look_again;
+    if (attempts_.empty()) begin_round(now);
+  }
 }
 
 // ---- commands
@@ -119,15 +104,16 @@ void ServerLink::suspect(Instant now) {
   link_->session->wake(now);
   if (proof_by_) return;
   proof_by_ = now + proof_time;
-  if (link_->carrier.tcp == 0 && attempts_.empty()) {  // perhaps only UDP died
-    add_attempt(now, {link_->carrier.server, tcp_ids_.next()}, proof_time / 4);
-    round_ends_ = now + attempt_limit;
-  }
+  if (link_->carrier.tcp != 0 || !attempts_.empty()) return;
+  Duration sooner = proof_time / 4 - tcp_after;  // perhaps only UDP died
+  try_doors_of(now, link_->carrier.server, false, sooner);
+  if (proxy_) try_doors_of(now, {}, true, sooner);
+  round_ends_ = now + attempt_limit;
 }
 
-void ServerLink::prefer_udp(Instant now) {
+void ServerLink::prefer_udp(Instant now, const Address& server) {
   if (!up() || link_->carrier.tcp == 0 || !attempts_.empty()) return;
-  add_attempt(now, {link_->carrier.server, 0}, Duration::zero());
+  try_door(now, plan_of(Door::udp), server, Duration::zero());
   round_ends_ = now + attempt_limit;
 }
 
@@ -162,10 +148,13 @@ std::optional<Action> ServerLink::poll_action(Instant now, MutableBytes room) {
 std::optional<Action> ServerLink::poll_attempt(Instant now, Attempt& a, MutableBytes room) {
   if (a.begin > now) return {};
   bool tcp = a.carrier.tcp != 0;
-  if (tcp && !std::exchange(a.tcp_asked, true)) return ConnectTcp{a.carrier.tcp, a.carrier.server};
+  if (tcp && !std::exchange(a.tcp_asked, true)) {
+    const DoorPlan& plan = plan_of(a.carrier.door);
+    return ConnectTcp{a.carrier.tcp, a.carrier.server, 0, plan.dress, url_.host, plan.by_proxy};
+  }
   if (tcp && !a.tcp_open) return {};
   if (!a.session)
-    a.session = quic::Session::dial(now, self_, session_config(url_.key), static_cast<quic::Tag>(rng_.u64()), rng_);
+    a.session = quic::Session::dial(now, self_, session_config(a.carrier.door), static_cast<quic::Tag>(rng_.u64()), rng_);
   size_t headroom = tcp ? wire::tcp_frame_header_size : 0;
   quic::Train train = a.session->write(now, room, udp_packet_size, headroom);
   if (train.size == 0) return {};
@@ -186,6 +175,7 @@ std::optional<Deadline> ServerLink::next_deadline() const {
   if (retry_at_) next = earlier(next, Deadline{*retry_at_, "link: try again"});
   if (round_ends_) next = earlier(next, Deadline{*round_ends_, "link: give up this round"});
   if (proof_by_) next = earlier(next, Deadline{*proof_by_, "link: proof of life due"});
+  if (look_at_) next = earlier(next, Deadline{*look_at_, "link: look for a better door"});
   if (link_) next = earlier(next, link_->session->next_deadline());
   for (const auto& a : attempts_) {
     if (!a->tcp_asked && !a->session) next = earlier(next, Deadline{a->begin, "link: next attempt"});
@@ -201,18 +191,80 @@ bool ServerLink::owns(TcpId id) const {
 
 // ---- inside
 
-void ServerLink::begin_round(Instant) {
+void ServerLink::begin_round(Instant now) {
   retry_at_.reset();
-  if (wrong_key_ || resolving_ || !attempts_.empty()) return;
-  resolving_ = true;
-  actions_.push_back(Resolve{url_.host, url_.port});  // again each time: addresses change
+  if (wrong_key_) return;
+  if (!link_) problem_.clear(), proxy_problem_.clear();
+  if (!std::exchange(resolving_, true)) actions_.push_back(Resolve{url_.host, url_.port});  // each time: addresses change
+  if (!proxy_) return;
+  try_doors_of(now, {}, true, Duration::zero());  // by name: they need not wait for an address
+  if (!round_ends_ && !attempts_.empty()) round_ends_ = now + attempt_limit + 1s;
 }
 
-void ServerLink::add_attempt(Instant now, LinkCarrier carrier, Duration delay) {
+/// Happy eyeballs (RFC 8305) over families and doors: the first address of each family.
+void ServerLink::try_doors(Instant now, Duration delay) {
+  bool seen[2] = {};
+  for (const Address& a : addresses_) {
+    if (std::exchange(seen[a.v6], true)) continue;
+    try_doors_of(now, a, false, delay);
+    delay += other_family_after;
+  }
+}
+
+void ServerLink::try_doors_of(Instant now, const Address& server, bool by_proxy, Duration delay) {
+  for (const DoorPlan& plan : door_plans)
+    if (plan.by_proxy == by_proxy && wants(plan.door) && !is_double(plan, url_.port)) try_door(now, plan, server, delay + plan.after);
+}
+
+void ServerLink::try_door(Instant now, const DoorPlan& plan, const Address& server, Duration delay) {
+  LinkCarrier carrier{server.with_port(plan.on_443 ? https_port : url_.port), 0, plan.door};
+  auto same = [&](auto& a) { return a->carrier.door == plan.door && a->carrier.server == carrier.server; };
+  if (std::any_of(attempts_.begin(), attempts_.end(), same)) return;
+  if (plan.door != Door::udp) carrier.tcp = tcp_ids_.next();
   auto attempt = std::make_unique<Attempt>();
   attempt->carrier = carrier;
   attempt->begin = now + delay;
   attempts_.push_back(std::move(attempt));
+}
+
+/// Beside a link that stands only better doors are tried; beside one that is suspected, any other.
+bool ServerLink::wants(Door door) const {
+  if (!link_) return true;
+  return proof_by_ ? door != link_->carrier.door : door < link_->carrier.door;
+}
+
+/// An attempt failed: the next one need not wait for its turn (RFC 8305 section 5).
+void ServerLink::hasten(Instant now) {
+  Attempt* next = nullptr;
+  for (auto& a : attempts_)
+    if (a->begin > now && (!next || a->begin < next->begin)) next = a.get();
+  if (next) next->begin = now;
+}
+
+void ServerLink::note_problem(const LinkCarrier& carrier, const std::string& why) {
+  const DoorPlan& plan = plan_of(carrier.door);
+  if (plan.by_proxy) {
+    if (proxy_problem_.empty()) proxy_problem_ = why;  // about the door with the best chances
+  } else if (problem_.empty() || !plan.on_443) {  // port 443 may well be somebody else's
+    problem_ = why;
+  }
+}
+
+quic::SessionConfig ServerLink::session_config(Door door) const {
+  quic::SessionConfig c;
+  c.alpn = server_alpn;
+  c.expected_peer = url_.key;
+  c.idle_timeout = 10min;  // the STUN keepalive notices a silent server long before (docs/decisions/002)
+  c.keep_alive = 2min;
+  if (door > Door::tcp_443) {  // boxes in between end what is idle for a minute, and hide that the far side is gone
+    c.idle_timeout = 75s;
+    c.keep_alive = 25s;
+  }
+  c.handshake_timeout = attempt_limit;
+  c.streams_max = 0;
+  c.buffered_max = 256 * 1024;
+  c.stream_window_max = 64 * 1024;
+  return c;
 }
 
 void ServerLink::process(Instant now, Attempt& a) {
@@ -224,12 +276,17 @@ void ServerLink::process(Instant now, Attempt& a) {
     } else if (std::holds_alternative<quic::StreamReadable>(*event)) {
       read_signals(a);
     } else if (auto* closed = std::get_if<quic::Closed>(&*event)) {
-      last_problem_ = closed->text.empty() ? "the server closed the session" : closed->text;
-      if (closed->why == quic::Closed::Why::wrong_key) wrong_key_ = true;
-      if (&a == link_.get() && closed->code == quic::Code::refused) return refused(now);
-      if (&a == link_.get()) return lost(now, last_problem_, closed->why == quic::Closed::Why::reset);
+      std::string why = closed->text.empty() ? "the server closed the session" : closed->text;
+      if (&a == link_.get() && closed->code == quic::Code::refused) return refused(now, why);
+      if (&a == link_.get()) return lost(now, why, closed->why == quic::Closed::Why::reset);
+      // On another port than the URL's, and behind a proxy, somebody else may well be at home.
+      auto is_meant = [](const Attempt& one) { return one.carrier.door <= Door::tcp; };
+      if (closed->why == quic::Closed::Why::wrong_key && is_meant(a)) wrong_key_ = true;
+      note_problem(a.carrier, why);
       drop(a);
-      if (attempts_.empty() && !link_) round_failed(now);
+      if (wrong_key_ && std::none_of(attempts_.begin(), attempts_.end(), [&](auto& one) { return is_meant(*one); }))
+        while (!attempts_.empty()) drop(*attempts_.back());
+      if (attempts_.empty() && !resolving_) round_failed(now);
       return;
     }
   }
@@ -253,7 +310,7 @@ void ServerLink::read_signals(Attempt& a) {
   a.received.erase(0, used);
 }
 
-void ServerLink::promote(Instant, Attempt& winner) {
+void ServerLink::promote(Instant now, Attempt& winner) {
   if (link_ && link_.get() != &winner) {  // a better carrier took over: the old session goes
     if (link_->carrier.tcp != 0) actions_.push_back(CloseTcp{link_->carrier.tcp});
     link_.reset();
@@ -265,6 +322,8 @@ void ServerLink::promote(Instant, Attempt& winner) {
   round_ends_.reset();
   retry_at_.reset();
   proof_by_.reset();
+  look_at_.reset();
+  if (link_->carrier.door > Door::tcp) look_at_ = now + look_again;  // from TCP it is STUN that shows the way
   wrong_key_ = false;  // another of its addresses was somebody else's
   events_.push_back(LinkUp{link_->carrier});
 }
@@ -284,18 +343,18 @@ void ServerLink::lost(Instant now, const std::string& why, bool at_once) {
   if (link_->carrier.tcp != 0) actions_.push_back(CloseTcp{link_->carrier.tcp});
   link_.reset();
   proof_by_.reset();
+  look_at_.reset();
   events_.push_back(LinkDown{why});
-  if (!attempts_.empty()) {  // TCP is under way already; UDP is not given up by that
-    bool on_udp = std::any_of(attempts_.begin(), attempts_.end(), [](auto& a) { return a->carrier.tcp == 0; });
-    if (!on_udp) add_attempt(now, {attempts_.front()->carrier.server, 0}, Duration::zero());
-    return;
+  if (!attempts_.empty()) {  // some doors are tried already: the others, too, the lost one among them
+    try_doors(now, Duration::zero());
+    return begin_round(now);
   }
   // All agents of a restarted server come back: spread them a little.
   retry_at_ = now + Duration(static_cast<int64_t>(rng_.below(static_cast<uint64_t>(Duration(at_once ? 200ms : 1s).count()))));
 }
 
-void ServerLink::refused(Instant now) {
-  lost(now, last_problem_, false);
+void ServerLink::refused(Instant now, const std::string& why) {
+  lost(now, why, false);
   backoff_ = std::clamp<Duration>(backoff_ * 2, 1s, backoff_max);
   if (retry_at_) *retry_at_ += backoff_;
   events_.push_back(LinkFailed{{Errc::refused, "The server at " + wire::host_port_to_string(url_.host, url_.port) +
@@ -314,9 +373,16 @@ void ServerLink::round_failed(Instant now) {
   }
   backoff_ = std::min<Duration>(backoff_max, backoff_ == Duration::zero() ? Duration(250ms) : backoff_ * 2);
   retry_at_ = now + backoff_ * 3 / 4 + Duration(static_cast<int64_t>(rng_.below(static_cast<uint64_t>(backoff_.count()) / 2)));
-  events_.push_back(LinkFailed{{Errc::unreachable, "No server answers at " + wire::host_port_to_string(url_.host, url_.port) +
-                                                       ", neither on UDP nor on TCP (" + last_problem_ +
-                                                       "). Check the address, and that its port is open."}});
+  events_.push_back(LinkFailed{{Errc::unreachable, nobody_answers()}});
+}
+
+std::string ServerLink::nobody_answers() const {
+  std::string text = "No server answers at " + wire::host_port_to_string(url_.host, url_.port) + ", neither on UDP nor on TCP";
+  if (url_.port != https_port) text += " nor on port 443";
+  if (!problem_.empty()) text += " (" + problem_ + ")";
+  text += ".";
+  if (!proxy_problem_.empty()) text += " No help from the proxy: " + proxy_problem_ + ".";
+  return text + " Check the address, and that its port is open.";
 }
 
 ServerLink::Attempt* ServerLink::by_tcp(TcpId id) {
