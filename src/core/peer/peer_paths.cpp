@@ -319,10 +319,8 @@ PathReport Peer::report(const Carrier& carrier, std::string_view why) const {
   r.transport = carrier.is_tcp() ? "tcp" : "udp";
   r.remote = carrier.remote;
   static const std::vector<wire::Candidate> none;
-  reach::DirectPath path{dialler(), carrier.is_tcp(), carrier.remote, pair ? pair->remote_type : wire::CandidateType{},
-                         pair ? pair->mapped : std::nullopt};
-  r.technique = reach::technique(path, {context_.local.interfaces(), told_, remote_ ? remote_->candidates : none,
-                                        context_.local.reflexive.main(false)});
+  reach::DirectPath path{dialler(), carrier.is_tcp(), carrier.remote, pair ? pair->mapped : std::nullopt};
+  r.technique = reach::technique(path, {context_.local.interfaces(), told_, remote_ ? remote_->candidates : none});
   return r;
 }
 
