@@ -212,7 +212,7 @@ void Peer::review(Instant now) {
     udp |= pair.carrier.kind == Carrier::Kind::udp;
     any |= !pair.carrier.is_relay();
   }
-  plan_.note_direct(udp, any);
+  plan_.note_direct(now, udp, any);
   if (udp) dials_.stop();
   if (session_) ways.empty() ? session_->pause(now) : session_->resume(now);
   review_at_ = ways.size() > 1 ? std::optional(now + path::dwell) : std::nullopt;
