@@ -15,7 +15,10 @@ struct IceEnd {
   IceEnd(bool controlling, uint32_t tag, Rng& rng) : agent(controlling, tag, rng) {}
   ice::Agent agent;
   std::vector<std::pair<Instant, ice::Event>> events;
-  std::vector<std::pair<Instant, Carrier>> checks;  ///< requests that it sent
+  struct Opener { Instant when; Carrier to; uint8_t hops; };
+  std::vector<std::pair<Instant, Carrier>> checks;  ///< requests that it sent, with the usual hops
+  std::vector<size_t> check_sizes;                  ///< of those
+  std::vector<Opener> openers;                      ///< requests that do not reach the other side
   Instant last_heard{};                             ///< when the last packet was delivered to it
 
   template <typename E>
@@ -34,6 +37,17 @@ struct IceEnd {
     size_t n = 0;
     for (auto& [when, to] : checks) n += when >= since && to == carrier;
     return n;
+  }
+  size_t openers_to(const Carrier& carrier) const {
+    size_t n = 0;
+    for (auto& opener : openers) n += opener.to == carrier;
+    return n;
+  }
+  /// When the first of its checks to `carrier` left.
+  std::optional<Instant> first_check(const Carrier& carrier, Instant since = {}) const {
+    for (auto& [when, to] : checks)
+      if (when >= since && to == carrier) return when;
+    return {};
   }
   bool alive(const Carrier& carrier) const {
     auto* pair = agent.find(carrier);
@@ -67,17 +81,18 @@ struct IcePair {
   std::function<bool(const Packet&)> lose;  ///< besides what the ways lose
 
   static Carrier udp(uint8_t last, uint16_t port = 5000) { return Carrier::udp(Address::v4(192, 0, 2, last, port)); }
-  static wire::Candidates candidates_of(const IceEnd& end, const std::vector<Carrier>& carriers) {
+  static wire::Candidates candidates_of(const IceEnd& end, const std::vector<Carrier>& carriers,
+                                        wire::CandidateType type = wire::CandidateType::host) {
     wire::Candidates out{end.agent.ufrag(), end.agent.password(), {}};
     uint32_t priority = 1'000'000;
-    for (auto& c : carriers) out.candidates.push_back({wire::CandidateType::host, priority--, c.remote});
+    for (auto& c : carriers) out.candidates.push_back({type, priority--, c.remote});
     return out;
   }
   /// Each hears of the other's end of all ways.
   void introduce() {
     std::vector<Carrier> of_a, of_b;
     for (Way& way : ways) {
-      if (way.at_a.is_relay()) continue;
+      if (way.at_a.kind != Carrier::Kind::udp) continue;
       of_a.push_back(way.at_b);
       of_b.push_back(way.at_a);
     }
@@ -131,7 +146,11 @@ struct IcePair {
       while (auto check = end.agent.poll_check(now, room)) {
         auto message = wire::parse_stun(check->bytes);
         bool request = message && message->cls == wire::StunClass::request;
-        if (request) end.checks.emplace_back(now, check->to);
+        if (check->hops != 0) {  // the first router beyond our own has it
+          end.openers.push_back({now, check->to, check->hops});
+          continue;
+        }
+        if (request) end.checks.emplace_back(now, check->to), end.check_sizes.push_back(check->bytes.size());
         for (size_t i = 0; i < ways.size(); ++i)
           if ((from_a ? ways[i].at_a : ways[i].at_b) == check->to)
             put({from_a, i, false, request, check->bytes.size()}, {check->bytes.begin(), check->bytes.end()});

@@ -159,8 +159,10 @@ void Agent::release(Instant now) {
     if (std::exchange(pair.held, false) && pair.state == Pair::State::checking) pair.next_check = now;
 }
 
-void Agent::add_tcp(Instant now, const Carrier& carrier, wire::CandidateType type) {
-  if (Pair* pair = add(now, carrier, type, 0); pair && started()) begin_checking(now, *pair);
+bool Agent::add_tcp(Instant now, const Carrier& carrier, wire::CandidateType type) {
+  Pair* pair = add(now, carrier, type, 0);
+  if (pair && pair->state == Pair::State::waiting && started()) begin_checking(now, *pair);
+  return pair != nullptr;
 }
 
 void Agent::meet(Instant now, const Carrier& carrier) {
@@ -203,7 +205,7 @@ void Agent::recheck(Instant now) {
   for (Pair& pair : pairs_) {
     if (pair.state == Pair::State::alive)
       pair.next_check = now;
-    else
+    else if (!pair.held)  // what is held goes on waiting: the other side's NAT is still shut
       begin_checking(now, pair);
   }
 }
@@ -219,8 +221,9 @@ std::optional<Agent::Check> Agent::poll_check(Instant now, MutableBytes room) {
     if (pair.opener_due) return make_opener(now, pair, room);
     if (pair.next_check <= now) {
       // The way in use is checked at the size it carries; after a loss every other check is small, to tell a path that
-      // shrank from one that died.
-      bool full_size = pair.state == Pair::State::alive && busy_ && in_use_ == pair.carrier && pair.losses % 2 == 0;
+      // shrank from one that died. A stream has no such sizes.
+      bool in_use = pair.state == Pair::State::alive && busy_ && in_use_ == pair.carrier;
+      bool full_size = in_use && !pair.carrier.is_tcp() && pair.losses % 2 == 0;
       // One of the first checks proves at once that data will fit; the others stay small.
       bool first_proof = pair.state == Pair::State::checking && pair.tries == 1 && !pair.carrier.is_tcp();
       size_t size = full_size ? pair.packet_size : first_proof ? packet_size_min : 0;
@@ -229,7 +232,9 @@ std::optional<Agent::Check> Agent::poll_check(Instant now, MutableBytes room) {
     if (pair.searches_left > 0 && pair.state == Pair::State::alive && pair.next_search <= now) {
       auto size = std::upper_bound(packet_sizes.begin(), packet_sizes.end(),
                                    std::max(pair.packet_size, pair.search_size));
-      if (size != packet_sizes.end()) {
+      // After the first round nothing larger is asked before the least has passed.
+      bool too_early = pair.packet_size == 0 && pair.searches_left < search_rounds && pair.search_size != 0;
+      if (size != packet_sizes.end() && !too_early) {
         pair.search_size = *size;
         return make_check(now, pair, *size, true, room);
       }
@@ -374,7 +379,7 @@ Agent::Check Agent::make_check(Instant now, Pair& pair, size_t size, bool search
   if (pair.outstanding.size() >= outstanding_max) pair.outstanding.erase(pair.outstanding.begin());
   pair.outstanding.push_back(o);
   pair.triggered = false;
-  if (!search) pair.held = false;
+  if (!search) pair.held = pair.opener_due = false;
   ++checks_sent_;
   if (!search) {
     if (pair.state == Pair::State::alive)

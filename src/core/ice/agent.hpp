@@ -55,8 +55,8 @@ class Agent {
   void set_remote(Instant now, const wire::Candidates& remote, const Approach& approach = {});
   /// The other side has opened its NAT for us: full checks of what was held.
   void release(Instant now);
-  /// A TCP connection with the peer, or with somebody who says so: it is checked like any pair.
-  void add_tcp(Instant now, const Carrier& carrier, wire::CandidateType type);
+  /// A TCP connection with the peer, or with somebody who says so: it is checked like any pair. False: no room for it.
+  bool add_tcp(Instant now, const Carrier& carrier, wire::CandidateType type);
   /// The peer was met there by other means than a check: check that way at once.
   void meet(Instant now, const Carrier& carrier);
   /// The connection ended, or the socket is closed.

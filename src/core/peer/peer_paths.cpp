@@ -214,7 +214,7 @@ void Peer::review(Instant now) {
     udp |= pair.carrier.kind == Carrier::Kind::udp;
     any |= !pair.carrier.is_relay();
   }
-  plan_.note_direct(udp, any);
+  plan_.note_direct(now, udp, any);
   if (udp) dials_.stop();
   if (session_) ways.empty() ? session_->pause(now) : session_->resume(now);
   review_at_ = ways.size() > 1 ? std::optional(now + path::dwell) : std::nullopt;
@@ -331,10 +331,8 @@ std::string_view Peer::technique_of(const Carrier& carrier, const ice::Pair* pai
   bool ours = std::find(found_sockets_.begin(), found_sockets_.end(), carrier.local) != found_sockets_.end();
   if (carrier.kind == Carrier::Kind::udp && search_kind_ && (theirs || ours))
     return *search_kind_ == wire::SearchKind::birthday ? "birthday" : "prediction";
-  reach::DirectPath path{dialler(), carrier.is_tcp(), carrier.remote, pair ? pair->remote_type : wire::CandidateType{},
-                         pair ? pair->mapped : std::nullopt};
-  return reach::technique(path, {context_.local.interfaces(), told_, remote_ ? remote_->candidates : none,
-                                 context_.local.reflexive.main(false)});
+  reach::DirectPath path{dialler(), carrier.is_tcp(), carrier.remote, pair ? pair->mapped : std::nullopt};
+  return reach::technique(path, {context_.local.interfaces(), told_, remote_ ? remote_->candidates : none});
 }
 
 }  // namespace ginnel::peer

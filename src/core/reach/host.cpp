@@ -20,8 +20,12 @@ uint32_t type_preference(wire::CandidateType type) {
 }  // namespace
 
 uint32_t priority(wire::CandidateType type, wire::Transport transport, bool v6, size_t nth) {
-  uint32_t local = (v6 ? 65535u : 65000u) - static_cast<uint32_t>(nth);
-  return type_preference(type) << 24 | local << 8 | (transport == wire::Transport::udp ? 255u : 127u);
+  uint32_t local = v6 ? 65535 : 65000;
+  if (transport == wire::Transport::tcp) {  // RFC 6544 section 4.2: who listens and dials at once, and 13 bits for the rest
+    uint32_t direction = type == wire::CandidateType::host ? 2 : 6;
+    local = direction << 13 | (v6 ? 8191 : 8000);
+  }
+  return type_preference(type) << 24 | (local - static_cast<uint32_t>(nth)) << 8 | 255;
 }
 
 std::vector<wire::Candidate> host_candidates(const std::vector<Address>& interfaces, const Ports& ports, bool loopback,
@@ -44,10 +48,8 @@ bool is_ours(const std::vector<Address>& interfaces, const Address& address) {
   return std::any_of(interfaces.begin(), interfaces.end(), [&](const Address& a) { return a.same_ip(address); });
 }
 
-bool on_our_network(const std::vector<Address>& interfaces, const Address& v6) {
-  return v6.v6 && std::any_of(interfaces.begin(), interfaces.end(), [&](const Address& a) {
-    return a.v6 && std::equal(a.ip.begin(), a.ip.begin() + 8, v6.ip.begin());
-  });
+bool same_network(const Address& a, const Address& b) {
+  return a.v6 && b.v6 && std::equal(a.ip.begin(), a.ip.begin() + 8, b.ip.begin());
 }
 
 }  // namespace ginnel::reach

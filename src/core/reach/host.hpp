@@ -23,7 +23,7 @@ std::vector<wire::Candidate> host_candidates(const std::vector<Address>& interfa
 
 /// Has one of the interfaces this very IP? Then there is no translation on the way to whoever saw it.
 bool is_ours(const std::vector<Address>& interfaces, const Address& address);
-/// Is it in the /64 of one of ours (RFC 4291 section 2.5.1)?
-bool on_our_network(const std::vector<Address>& interfaces, const Address& v6);
+/// Are both in one /64 (RFC 4291 section 2.5.1)? Of IPv4 it cannot be told.
+bool same_network(const Address& a, const Address& b);
 
 }  // namespace ginnel::reach

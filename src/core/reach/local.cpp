@@ -15,10 +15,7 @@ void Local::set_arranged(std::vector<Arranged> arranged) {
 void Local::set_servers(Instant now, const std::vector<Address>& addresses, const std::optional<Address>& in_use) {
   for (bool v6 : {false, true}) {
     auto first = std::find_if(addresses.begin(), addresses.end(), [&](const Address& a) { return a.v6 == v6; });
-    if (in_use && in_use->v6 == v6)
-      server_[v6] = *in_use;
-    else if (first != addresses.end())
-      server_[v6] = *first;
+    server_[v6] = in_use && in_use->v6 == v6 ? *in_use : first != addresses.end() ? *first : Address{};
     reflexive.set_server(now, v6, udp_port_[v6] != 0 ? server_[v6] : Address{});
   }
 }

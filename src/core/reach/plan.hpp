@@ -22,13 +22,13 @@ class Plan {
  public:
   static constexpr Duration tcp_after = 1s;     // a UDP path that can be had stands by then
   static constexpr Duration fresh_after = 3s;
-  static constexpr Duration again_first = 20s;  // doubles up to:
+  static constexpr Duration again_first = 20s;  // no two rounds are nearer after the first two; doubles up to:
   static constexpr Duration again_max = 10min;
 
   /// Checks began: the first time, or since the network of one side changed.
   void begin(Instant now, const wire::NatView& own, const wire::NatView& theirs);
-  /// How the peer can be reached directly now: by UDP, at all.
-  void note_direct(bool udp, bool any) { udp_ = udp, any_ = any; }
+  /// How the peer can be reached directly now: by UDP, at all. When that was lost the next round is soon.
+  void note_direct(Instant now, bool udp, bool any);
   /// The next round, if its time has come.
   std::optional<Means> handle_timeout(Instant now);
   std::optional<Deadline> next_deadline() const;
@@ -39,6 +39,7 @@ class Plan {
   bool udp_ = false, any_ = false;
   int rounds_ = 0;
   Duration again_ = again_first;
+  std::optional<Instant> last_;  ///< round that did something
   std::optional<Instant> next_;
 };
 

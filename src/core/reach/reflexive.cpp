@@ -21,11 +21,10 @@ Reflexive::Change Reflexive::handle_response(Instant now, SocketId socket, const
     if (auto at = fresh_.find(socket); at != fresh_.end() && from == family.server) at->second.handle_response(now, message);
     return {};
   }
-  if (from == second_port(family)) {
-    family.second.handle_response(now, message);
+  if (from != family.server) {
+    if (from == second_port(family)) family.second.handle_response(now, message);
     return {};
   }
-  if (from != family.server) return {};
   Change change = family.keepalive.handle_response(now, message);
   if (change.address) {
     family.first_mapped = family.keepalive.reflexive();
@@ -60,7 +59,7 @@ void Reflexive::stop() {
 }
 
 void Reflexive::learn(Instant now, SocketId socket) {
-  if (fresh_.size() >= fresh_max) fresh_.erase(fresh_.begin());
+  if (fresh_.size() >= fresh_max && !fresh_.contains(socket)) fresh_.erase(fresh_.begin());
   fresh_.insert_or_assign(socket, stun::Transaction(rng_)).first->second.start(now);
 }
 
@@ -103,8 +102,9 @@ wire::NatMapping Reflexive::mapping(bool v6) const {
   const Family& family = family_[v6];
   const auto& here = family.keepalive.reflexive();
   const auto& there = family.second.mapped();
-  // An answer that is older than a change of address says nothing.
-  if (!here || !there || family.first_mapped != here || family.second.under_way()) return wire::NatMapping::unknown;
+  // An answer that is older than a change of address says nothing, and silence even less.
+  bool measured = here && there && family.first_mapped == here && !family.second.under_way() && !family.second.silent();
+  if (!measured) return wire::NatMapping::unknown;
   return *here == *there ? wire::NatMapping::endpoint_independent : wire::NatMapping::endpoint_dependent;
 }
 

@@ -9,9 +9,11 @@ namespace ginnel::reach {
 // ---- inputs
 
 void TcpReflexive::handle_listening(Instant now, const Address& local) {
+  if (!asked_to_listen_[local.v6]) return;  // it was given up meanwhile
   port_[local.v6] = local.port;
   if (local.port == 0) asked_to_listen_[local.v6] = false;
-  if (waits_until_ && local.v6 == server_.v6) connect(now);
+  if (!waits_until_ || local.v6 != server_.v6) return;
+  local.port != 0 ? connect(now) : drop();  // the address of another port would mislead the peer
 }
 
 bool TcpReflexive::handle_connected(Instant now, TcpId id) {
@@ -41,33 +43,27 @@ void TcpReflexive::handle_timeout(Instant now) {
   if (needed_until_ && *needed_until_ <= now) {
     needed_until_.reset();
     drop();
+    if (!lasting_) stop_listening();
   }
 }
 
 // ---- commands
 
 void TcpReflexive::listen(uint16_t port, bool v4, bool v6) {
-  for (bool family : {false, true}) {
-    if (!(family ? v6 : v4) || std::exchange(asked_to_listen_[family], true)) continue;
-    Address any;
-    any.v6 = family;
-    actions_.push_back(ListenTcp{any.with_port(port)});
-  }
+  lasting_ = true;
+  begin_listening(port, v4, v6);
 }
 
 void TcpReflexive::ask(Instant now, const Address& server, bool v4, bool v6) {
   needed_until_ = now + linger;
-  listen(0, v4, v6);
+  begin_listening(0, v4, v6);
   if (mapped_ || waits_until_) return;
   server_ = server;
   waits_until_ = now + patience;
   if (port_[server.v6] != 0) connect(now);
 }
 
-void TcpReflexive::reset() {
-  drop();
-  needed_until_.reset();
-}
+void TcpReflexive::reset() { drop(); }
 
 // ---- polls
 
@@ -94,10 +90,26 @@ std::optional<Deadline> TcpReflexive::next_deadline() const {
 
 // ---- inside
 
+void TcpReflexive::begin_listening(uint16_t port, bool v4, bool v6) {
+  for (bool family : {false, true}) {
+    if (!(family ? v6 : v4) || std::exchange(asked_to_listen_[family], true)) continue;
+    Address any;
+    any.v6 = family;
+    actions_.push_back(ListenTcp{any.with_port(port)});
+  }
+}
+
 void TcpReflexive::connect(Instant) {
   if (connection_ != 0) return;
   connection_ = ids_.next();
   actions_.push_back(ConnectTcp{connection_, server_, port_[server_.v6]});
+}
+
+void TcpReflexive::stop_listening() {
+  for (bool v6 : {false, true}) {
+    if (std::exchange(asked_to_listen_[v6], false)) actions_.push_back(StopListening{v6});
+    port_[v6] = 0;
+  }
 }
 
 void TcpReflexive::drop() {

@@ -1,5 +1,5 @@
 // TCP candidates: one local port that listens, and what it looks like from the server, learned by a connection from that
-// same port (RFC 6544 section 5.2). The connection stays open while anybody punches: it keeps the NAT's mapping.
+// same port (RFC 6544 section 5.2). Both stay open while anybody punches: the connection keeps the NAT's mapping.
 #pragma once
 #include <deque>
 #include <optional>
@@ -15,7 +15,7 @@ namespace ginnel::reach {
 
 class TcpReflexive {
  public:
-  static constexpr Duration linger = 15s;    ///< how long the connection outlives the last who asked
+  static constexpr Duration linger = 15s;    ///< how long connection and port outlive the last who asked
   static constexpr Duration patience = 4s;
 
   TcpReflexive(TcpIds& ids, Rng& rng) : ids_(ids), asking_(rng) {}
@@ -28,11 +28,11 @@ class TcpReflexive {
   bool handle_closed(Instant now, TcpId id);
   void handle_timeout(Instant now);
   // ---- commands
-  /// Listen, at `port` if it is not 0, without being asked for an address: for forwards.
+  /// Listen for ever, at `port` if it is not 0, without being asked for an address: for forwards.
   void listen(uint16_t port, bool v4, bool v6);
   /// Learn, or keep what is known alive. `server` is an address of the server's TCP port.
   void ask(Instant now, const Address& server, bool v4, bool v6);
-  /// The network changed: nothing is known.
+  /// The network changed: no address is known.
   void reset();
   // ---- polls
   std::optional<Action> poll_action(Instant now, MutableBytes room);
@@ -45,6 +45,8 @@ class TcpReflexive {
   const std::optional<Address>& mapped() const { return mapped_; }  ///< as the server sees our port
 
  private:
+  void begin_listening(uint16_t port, bool v4, bool v6);
+  void stop_listening();
   void connect(Instant now);
   void drop();
 
@@ -52,6 +54,7 @@ class TcpReflexive {
   stun::Transaction asking_;
   uint16_t port_[2] = {};
   bool asked_to_listen_[2] = {};
+  bool lasting_ = false;  ///< it listens also when nobody punches
   Address server_;
   TcpId connection_ = 0;
   std::optional<Address> mapped_;
