@@ -11,9 +11,6 @@ namespace ginnel::peer {
 
 namespace {
 
-constexpr Duration redial_first = 100ms;
-constexpr Duration redial_max = 3s;
-constexpr Duration redial_waiting = 500ms;
 constexpr size_t strays_max = 16;
 
 template <typename... F>
@@ -125,9 +122,9 @@ void Node::handle_stun(Instant now, const Carrier& from, MutableBytes packet) {
 
 void Node::handle_stun_answer(Instant now, const Carrier& from, MutableBytes packet, const wire::StunMessage& message) {
   if (local_.reflexive.is_server(from.remote)) {
-    reflexive_changed(now, from.remote.v6, local_.reflexive.handle_response(now, from.local, from.remote, message));
-    if (from.local == 0) link_.prefer_udp(now);  // it answers on UDP: if we are on TCP, we need not stay there
-    return;
+    auto change = local_.reflexive.handle_response(now, from.local, from.remote, message);
+    if (change.heard) link_.prefer_udp(now);  // it answers on UDP: if we are on TCP, we need not stay there
+    return reflexive_changed(now, from.remote.v6, change);
   }
   auto at = peers_.find(Reader(message.id).u32());
   if (at == peers_.end()) return;
@@ -137,13 +134,12 @@ void Node::handle_stun_answer(Instant now, const Carrier& from, MutableBytes pac
 
 void Node::handle_interfaces(Instant now, const std::vector<Address>& addresses) {
   if (addresses == local_.interfaces()) return;
-  bool first = local_.interfaces().empty();
   local_.set_interfaces(addresses);
-  local_changed(now);
-  if (first) return;
+  if (!std::exchange(saw_interfaces_, true)) return local_changed(now);
   // The network changed: every address we had may be wrong.
   local_.reflexive.restart(now);
   local_.tcp.reset();
+  local_changed(now);
   suspect_server(now);
   for (auto& [id, entry] : peers_) {
     entry.peer->network_changed(now);
@@ -220,6 +216,21 @@ Peer* Node::use(PeerId id) {
 // ---- polls
 
 std::optional<Action> Node::poll_action(Instant now, MutableBytes room) {
+  if (auto action = poll_own(now, room)) return action;
+  while (!dirty_.empty()) {
+    PeerId id = dirty_.front();
+    dirty_.pop_front();
+    auto at = peers_.find(id);
+    if (at == peers_.end()) continue;
+    if (auto action = poll_peer(now, id, at->second, room)) {
+      dirty_.push_back(id);  // the others' turn first
+      return action;
+    }
+  }
+  return poll_own(now, room);  // the peers may have left something to say or to do
+}
+
+std::optional<Action> Node::poll_own(Instant now, MutableBytes room) {
   if (!closing_)
     if (auto action = local_.poll_action(now, room)) return action;
   if (auto action = link_.poll_action(now, room)) return action;
@@ -234,17 +245,7 @@ std::optional<Action> Node::poll_action(Instant now, MutableBytes room) {
     std::copy(stray.bytes.begin(), stray.bytes.end(), room.begin());
     return Transmit{stray.to.remote, 0, room.first(stray.bytes.size()), stray.bytes.size(), stray.to.local};
   }
-  while (!dirty_.empty()) {
-    PeerId id = dirty_.front();
-    dirty_.pop_front();
-    auto at = peers_.find(id);
-    if (at == peers_.end()) continue;
-    if (auto action = poll_peer(now, id, at->second, room)) {
-      dirty_.push_back(id);  // the others' turn first
-      return action;
-    }
-  }
-  return link_.poll_action(now, room);  // the peers may have left it something to say
+  return {};
 }
 
 std::optional<Action> Node::poll_peer(Instant now, PeerId id, Entry& entry, MutableBytes room) {

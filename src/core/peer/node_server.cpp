@@ -42,7 +42,7 @@ void Node::link_up(Instant now) {
   link_down(now);  // routes of a former session are void
   local_.set_servers(now, link_.addresses(), link_.carrier()->server);
   local_.set_udp_blocked(link_.carrier()->tcp != 0);
-  if (link_.carrier()->tcp != 0) local_.ask_tcp(now);  // TCP is all that this network has: be quick with it
+  if (link_.carrier()->tcp != 0 && !config_.relay_only) local_.ask_tcp(now);  // TCP is all that this network has: be quick with it
   local_changed(now);
   link_.send(wire::Register{config_.services});
   for (auto& [id, entry] : peers_)
