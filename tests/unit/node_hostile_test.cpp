@@ -238,6 +238,20 @@ TEST_F(NodeHostile, HandsThatAnswerLateOrTwiceConfuseNobody) {
   EXPECT_EQ(bench.node.local().tcp.port(false), 0);
 }
 
+TEST_F(NodeHostile, PacketsFromWhereNobodyIsAreIgnored) {
+  Puppet& p = bench.add_dialler();
+  bench.run(100ms);
+  bench.direct.clear();
+  for (const char* text : {"192.0.2.1:0", "0.0.0.0:53", "224.0.0.251:5353", "255.255.255.255:53", "[ff02::fb]:5353", "[::]:53"}) {
+    Octets check = p.check(), stray(1200, 0x45);
+    bench.server.give(bench.now, Datagrams{*Address::parse(text), check, check.size()});
+    bench.server.give(bench.now, Datagrams{*Address::parse(text), stray, stray.size()});
+    bench.run(20ms);
+  }
+  EXPECT_TRUE(bench.direct.empty());
+  EXPECT_EQ(bench.node.malformed(), 12u);
+}
+
 TEST_F(NodeHostile, AfterItsNetworkWasGoneEverythingIsAskedAgain) {
   bench.server.give(bench.now, Interfaces{});
   bench.run(1s);

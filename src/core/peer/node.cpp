@@ -62,6 +62,11 @@ void Node::handle(Instant now, Input& input) {
 }
 
 void Node::handle_datagrams(Instant now, Datagrams& in) {
+  bool nobody = in.from.port == 0 || in.from.is_unspecified() || in.from.is_multicast_or_broadcast();
+  if (nobody) {  // an answer could only do harm
+    ++malformed_;
+    return;
+  }
   size_t segment = std::max<size_t>(in.segment, 1);
   Carrier from = Carrier::udp(in.from, in.socket);
   for (size_t at = 0; at < in.bytes.size(); at += segment)
