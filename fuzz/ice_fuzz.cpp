@@ -1,6 +1,8 @@
-// Any moves against one connectivity agent: broken and well-formed STUN from four addresses, candidates, time.
-// Promises: nothing is sent to an address that must not be probed; pairs stay within their cap; what is sent is
-// well-formed STUN; and a drained agent never wants to be woken in the past.
+// Any moves against one connectivity agent: broken and well-formed STUN from four addresses on three sockets and three
+// TCP connections, candidates, openers, time. Promises: nothing is sent to an address that must not be probed; pairs stay
+// within their cap; what is sent is well-formed STUN; an opener goes only to an IPv4 address behind a NAT, and no full
+// check leaves while a pair is held; what was removed is not used; and a drained agent never wants to be woken in the past.
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -24,8 +26,10 @@ struct World {
   std::vector<uint8_t> room = std::vector<uint8_t>(17'000), made = std::vector<uint8_t>(2'000);
 
   Carrier carrier(uint8_t n) {
+    if (n >= 200) return Carrier::tcp(1 + n % 3, Address::v4(192, 0, 2, 1, 5000));
+    if (n >= 150) return Carrier::udp(Address::from_ip(std::array<uint8_t, 4>{n, 0, 0, 1}, n % 3), n % 2);  // odd places
     if (n % 5 == 4) return Carrier::relay();
-    return Carrier::udp(Address::v4(192, 0, 2, static_cast<uint8_t>(1 + n % 5), 5000));
+    return Carrier::udp(Address::v4(192, 0, 2, static_cast<uint8_t>(1 + n % 5), 5000), n / 50);
   }
   void give(const Carrier& from, Bytes datagram) {
     if (auto message = wire::parse_stun(datagram)) agent.handle_stun(now, from, datagram, *message);
@@ -62,14 +66,37 @@ struct World {
     for (size_t n = in.u8() % (wire::candidates_max + 1); n > 0 && !in.empty(); --n) {
       uint8_t flags = in.u8();
       Address address = Address::from_ip(in.take(flags & 1 ? 16 : 4), in.u16());
-      remote.candidates.push_back({static_cast<wire::CandidateType>(flags >> 1 & 1), in.u16(), address});
+      remote.candidates.push_back({static_cast<wire::CandidateType>(flags >> 1 & 1), in.u16(), address,
+                                   flags & 8 ? wire::Transport::tcp : wire::Transport::udp});
     }
-    if (in.u8() & 1) remote.ufrag += "x";
-    agent.set_remote(now, remote);
+    uint8_t how = in.u8();
+    if (how & 1) remote.ufrag += "x";
+    if (remote.ufrag.size() > 32) remote.ufrag.resize(11);
+    agent.set_remote(now, remote, {how / 64u, (how & 2) != 0, static_cast<uint8_t>(2 + (how >> 2 & 3)), 500ms});
+  }
+
+  void approach(Reader& in) {
+    uint8_t n = in.u8();
+    switch (n % 5) {
+      case 0:
+        return agent.release(now);
+      case 1:
+        return agent.remove(carrier(in.u8()));
+      case 2:
+        agent.remove_socket(n / 64);
+        for (auto& pair : agent.pairs()) FUZZ_CHECK(pair.carrier.kind != Carrier::Kind::udp || pair.carrier.local != n / 64u);
+        return;
+      case 3:
+        return agent.allow_loopback(false);
+      default:
+        (void)agent.add_tcp(now, carrier(static_cast<uint8_t>(200 + n % 50)), static_cast<wire::CandidateType>(n / 64));
+    }
   }
 
   void move(Reader& in) {
-    switch (in.u8() % 9) {
+    uint8_t what = in.u8();
+    if (what >= 180) return approach(in);
+    switch (what % 9) {
       case 0:
         return give(carrier(in.u8()), in.take(std::min<size_t>(in.u8(), in.rest().size())));
       case 1:
@@ -99,10 +126,23 @@ struct World {
       agent.handle_timeout(now);
     }
   }
+  void check_approach(const std::vector<ice::Pair>& before, const ice::Agent::Check& out) {
+    auto message = wire::parse_stun(out.bytes);
+    if (!message || message->cls != wire::StunClass::request) return FUZZ_CHECK(out.hops == 0);
+    auto pair = std::find_if(before.begin(), before.end(), [&](auto& p) { return p.carrier == out.to; });
+    FUZZ_CHECK(pair != before.end());
+    if (out.hops == 0) return FUZZ_CHECK(!pair->held || pair->triggered || pair->next_check <= now);
+    FUZZ_CHECK(out.to.kind == Carrier::Kind::udp && !out.to.remote.v6);
+    FUZZ_CHECK(pair->remote_type == wire::CandidateType::server_reflexive && pair->opener_due && out.hops <= 5);
+  }
   void drain() {
-    for (int n = 0; auto out = agent.poll_check(now, room); ++n) {
+    for (int n = 0;; ++n) {
+      auto before = agent.pairs();
+      auto out = agent.poll_check(now, room);
+      if (!out) break;
       FUZZ_CHECK(n < 1000);
       FUZZ_CHECK(out->to.is_relay() || out->to.remote.is_probeable());
+      check_approach(before, *out);
       FUZZ_CHECK(out->bytes.size() <= ice::packet_sizes.back());
       auto message = wire::parse_stun(out->bytes);
       FUZZ_CHECK(message && message->fingerprint_ok && message->integrity);

@@ -34,6 +34,7 @@ struct Host {
   bool udp = true, tcp = true;  ///< what its firewall lets through
   bool cut = false;             ///< it is off the network: TCP hangs too
   Duration one_way = 10ms;
+  SocketId at = 0;      ///< which of the server's sockets it talks to, and hears
   bool manual = false;  ///< the test moves it by itself
   size_t tcp_dials = 0;
   std::vector<std::pair<Instant, ConnectTcp>> dialled;  ///< the same, each
@@ -219,6 +220,7 @@ class RendezvousWorld {
     size_t segment;
     Octets bytes;
     const uint8_t* where;
+    SocketId socket = 0;
   };
 
   explicit RendezvousWorld(rendezvous::ServerLimits limits = {}, std::set<PublicKey> allowed = {}, uint64_t seed = 1)
@@ -291,8 +293,8 @@ class RendezvousWorld {
     drain_server();
   }
   /// One datagram, or train, from an agent's address, at once.
-  void give_server(const Address& from, Octets& bytes, size_t segment = 0) {
-    give_server(Datagrams{from, bytes, segment ? segment : bytes.size()});
+  void give_server(const Address& from, Octets& bytes, size_t segment = 0, SocketId socket = 0) {
+    give_server(Datagrams{from, bytes, segment ? segment : bytes.size(), socket});
   }
 
   void run(Duration how_long) {
@@ -355,7 +357,8 @@ class RendezvousWorld {
                         transmit->tcp,
                         transmit->segment,
                         {transmit->bytes.begin(), transmit->bytes.end()},
-                        transmit->bytes.data()});
+                        transmit->bytes.data(),
+                        transmit->socket});
         if (!server_cut) transmit->tcp != 0 ? tcp_to_agent(*transmit) : udp_to_agent(*transmit);
       } else if (auto* close = std::get_if<CloseTcp>(&*action)) {
         break_tcp(close->id, "closed by the server", false);  // the machine knows
@@ -449,8 +452,8 @@ class RendezvousWorld {
         udp_between_agents(agent, t.to, std::move(packet));
         continue;
       }
-      wire_.emplace(now + agent.one_way, [this, from = agent.address, packet]() mutable {
-        if (!server_gone) give_server(from, packet);
+      wire_.emplace(now + agent.one_way, [this, from = agent.address, at = agent.at, packet]() mutable {
+        if (!server_gone) give_server(from, packet, 0, at);
       });
     }
   }
@@ -466,7 +469,7 @@ class RendezvousWorld {
   }
   void udp_to_agent(const Transmit& t) {
     for (auto& agent : agents) {
-      if (agent->address != t.to || !agent->udp || agent->cut || !server_udp) continue;
+      if (agent->address != t.to || !agent->udp || agent->cut || !server_udp || agent->at != t.socket) continue;
       wire_.emplace(now + agent->one_way, [this, to = agent.get(), segment = t.segment,
                                            bytes = Octets(t.bytes.begin(), t.bytes.end())]() mutable {
         Input in = Datagrams{server_address, bytes, segment};

@@ -13,6 +13,7 @@ const Carrier relay = Carrier::relay();
 const Carrier a = Carrier::udp(Address::v4(192, 0, 2, 1, 1000));
 const Carrier b = Carrier::udp(Address::v4(192, 0, 2, 2, 1000));
 const Carrier c = Carrier::udp(Address::v4(192, 0, 2, 3, 1000));
+const Carrier tcp = Carrier::tcp(1, Address::v4(192, 0, 2, 1, 2000));
 constexpr std::optional<Duration> unknown;
 constexpr std::optional<Instant> never;
 const Instant now(1h);
@@ -72,6 +73,20 @@ TEST(Choose, Table) {
 
       {"back to the relay only if it is clearly faster", {{relay, 100ms}, {a, 120ms}}, a, never, {}},
       {"a relay that is clearly faster", {{relay, 30ms}, {a, 250ms}}, a, never, relay, "the relay is faster"},
+
+      {"a tenth lost is chance", {{a, 20ms, 0.1}, {b, 25ms}}, a, never, {}},
+      {"two tenths are not: they cost 400 ms", {{a, 20ms, 0.2}, {b, 300ms}}, a, never, b, "this path is faster"},
+      {"nor on the relay", {{relay, 20ms, 0.3}, {a, 500ms}}, relay, never, a, "a direct path answers"},
+      {"a lossy direct path loses to the relay", {{relay, 60ms}, {a, 20ms, 0.3}}, a, never, relay, "the relay is faster"},
+      {"everything lost is worse than a second", {{a, 1ms, 1.0}, {b, unknown}}, a, never, b, "this path is faster"},
+      {"TCP costs a tenth and a millisecond", {{tcp, 20ms}, {a, 23ms}}, {}, never, tcp, "first path"},
+      {"and no less", {{tcp, 20ms}, {a, 22ms}}, {}, never, a, "first path"},
+      {"a direct TCP connection before the relay", {{relay, 20ms}, {tcp, 25ms}}, relay, never, tcp, "a direct path answers"},
+      {"TCP gives way to UDP that is a fifth better", {{tcp, 50ms}, {a, 40ms}}, tcp, never, a, "this path is faster"},
+      {"and stays if it is not", {{tcp, 20ms}, {a, 20ms}}, tcp, never, {}},
+      {"what carries too little gives way to anything", {{a, 10ms, 0, true}, {relay, 900ms}}, a, never, relay,
+       "the path in use carries too little"},
+      {"but not within the dwell time", {{a, 10ms, 0, true}, {relay, 900ms}}, a, now - 1s, {}},
 
       {"equal paths: the one in use stays, listed first", {{a, 20ms}, {b, 20ms}}, a, never, {}},
       {"equal paths: the one in use stays, listed last", {{a, 20ms}, {b, 20ms}}, b, never, {}},

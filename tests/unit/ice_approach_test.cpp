@@ -192,6 +192,29 @@ TEST_F(IceApproach, APeerOfManyAddressesCausesAsManyOpenersAndNoMore) {
   EXPECT_EQ(pair.a.openers.size(), Agent::pairs_max);
 }
 
+TEST_F(IceApproach, ACheckFromAForbiddenAddressIsNeitherAnsweredNorAsked) {
+  Agent& agent = pair.a.agent;
+  agent.set_remote(pair.now, of_b({}));
+  std::array<uint8_t, 300> made;
+  auto give = [&](const char* from) {
+    wire::StunWriter out(made, wire::StunClass::request, wire::stun_binding, {1});
+    out.username(agent.ufrag() + ":" + pair.b.agent.ufrag());
+    out.ice_controlled(1);
+    Bytes check = stun::sign(out, agent.password());
+    agent.handle_stun(pair.now, way(from), check, *wire::parse_stun(check));
+  };
+  for (const char* from : {"127.0.0.1:53", "0.0.0.0:53", "224.0.0.251:5353", "255.255.255.255:53", "192.0.2.1:0", "240.0.0.1:1",
+                           "[::1]:53", "[ff02::fb]:5353", "[64:ff9b::c000:201]:53"})
+    give(from);
+  pair.run(1min);
+  EXPECT_TRUE(agent.pairs().empty());
+  EXPECT_TRUE(pair.a.checks.empty());
+  agent.allow_loopback(true);
+  give("127.0.0.1:53");
+  give("127.0.0.1:0");
+  EXPECT_EQ(agent.pairs().size(), 1u);
+}
+
 // ---- several sockets
 
 TEST_F(IceApproach, AnotherSocketIsAnotherWayToTheSameAddress) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/peer/grant.hpp"
+#include "tests/support/fake_server.hpp"
 #include "tests/support/rendezvous_world.hpp"
 
 namespace ginnel::test {
@@ -14,87 +15,6 @@ using peer::PeerId;
 
 const wire::ServiceId ours = {1}, foreign = {2};
 const Address stranger = Address::v4(198, 51, 100, 7, 7777);
-
-// A server that says what a test wants, joined to one node without delay.
-class FakeServer {
- public:
-  explicit FakeServer(Node& node, const crypto::Identity& key, Rng& rng) : node_(node), key_(key), rng_(rng) {}
-
-  void connect(Instant& now) {
-    node_.start(now);
-    for (int i = 0; i < 10; ++i) pump(now);
-    ASSERT_TRUE(node_.link().up());
-  }
-  /// A millisecond passes: QUIC paces its packets.
-  void pump(Instant& now) {
-    now += 1ms;
-    node_.handle_timeout(now);
-    if (session_) session_->handle_timeout(now);
-    Octets room(room_size);
-    while (auto action = node_.poll_action(now, room)) {
-      if (std::holds_alternative<Resolve>(*action)) give(now, Resolved{{address}});
-      auto* t = std::get_if<Transmit>(&*action);
-      if (!t) continue;
-      for (size_t at = 0; at < t->bytes.size(); at += t->segment) {
-        Bytes piece = t->bytes.subspan(at, std::min(t->segment, t->bytes.size() - at));
-        Octets packet(piece.begin(), piece.end());
-        sent.emplace_back(t->to, packet);
-        if (t->to != address || wire::packet_kind(packet) != wire::PacketKind::quic) continue;
-        if (!session_) session_ = quic::Session::accept(now, key_, {.alpn = rendezvous::server_alpn}, 77, rng_, packet);
-        if (session_) session_->handle_packet(now, packet);
-      }
-    }
-    if (!session_) return;
-    while (auto event = session_->poll_event()) {
-      if (auto* opened = std::get_if<quic::StreamOpened>(&*event)) stream_ = opened->id;
-      if (auto* readable = std::get_if<quic::StreamReadable>(&*event)) read(readable->id);
-    }
-    for (quic::Train train; (train = session_->write(now, room, 1200, 0)).size > 0;) {
-      Octets bytes(room.begin(), room.begin() + train.size);
-      give(now, Datagrams{address, bytes, train.segment});
-    }
-    while (auto event = node_.poll_event()) events.push_back(std::move(*event));
-  }
-  void give(Instant now, Input input) { node_.handle(now, input); }
-  void say(Instant& now, const wire::Signal& signal) {
-    session_->send(*stream_, wire::encode(signal));
-    for (int i = 0; i < 5; ++i) pump(now);
-  }
-  template <typename E>
-  std::vector<E> heard() const {
-    std::vector<E> out;
-    for (auto& signal : signals)
-      if (auto* found = std::get_if<E>(&signal)) out.push_back(*found);
-    return out;
-  }
-  template <typename E>
-  size_t count() const {
-    return static_cast<size_t>(
-        std::count_if(events.begin(), events.end(), [](auto& e) { return std::holds_alternative<E>(e); }));
-  }
-
-  Address address = Address::v4(203, 0, 113, 1, 3478);
-  std::vector<std::pair<Address, Octets>> sent;
-  std::vector<wire::Signal> signals;  ///< that the node said
-  std::vector<peer::NodeEvent> events;
-
- private:
-  void read(quic::StreamId id) {
-    for (Bytes piece; !(piece = session_->received(id)).empty(); session_->consume(id, piece.size()))
-      received_ += as_text(piece);
-    for (auto next = wire::next_signal(as_bytes(received_)); next.size > 0;
-         next = wire::next_signal(as_bytes(received_))) {
-      if (next.signal) signals.push_back(*next.signal);
-      received_.erase(0, next.size);
-    }
-  }
-  Node& node_;
-  const crypto::Identity& key_;
-  Rng& rng_;
-  std::unique_ptr<quic::Session> session_;
-  std::optional<quic::StreamId> stream_;
-  std::string received_;
-};
 
 class NodeTest : public ::testing::Test {
  protected:
@@ -108,6 +28,10 @@ class NodeTest : public ::testing::Test {
   }
   wire::Incoming incoming(wire::RouteNumber route, uint8_t session, wire::ServiceId service = ours) {
     return {route, dialler_key.public_key(), service, {session}};
+  }
+  void TearDown() override {
+    EXPECT_TRUE(node.link().up());
+    for (auto& offence : server.offences) ADD_FAILURE() << offence;
   }
   SeededRng rng;
   Instant now{1h};
@@ -328,6 +252,30 @@ class TwoNodes : public ::testing::Test {
   std::string echoed;
   std::optional<quic::StreamId> stream;
 };
+
+TEST(NodeByTcp, OnlyARealAnswerOfTheServerMakesItTryUdpAgain) {
+  RendezvousWorld world;
+  NodeAgent& agent = world.add_node(1);
+  agent.udp = false;
+  ASSERT_TRUE(world.run_until([&] { return agent.node.link().up(); }, 10s));
+  ASSERT_NE(agent.node.link().carrier()->tcp, 0u);
+  auto handshakes = [&] {
+    return std::count_if(agent.sent_udp.begin(), agent.sent_udp.end(),
+                         [](auto& sent) { return wire::packet_kind(sent.second) == wire::PacketKind::quic; });
+  };
+  auto before = handshakes();
+  for (auto cls : {wire::StunClass::success, wire::StunClass::error}) {
+    StunAnswer forged{stranger};
+    forged.cls = cls;
+    Octets bytes = answer_to({}, forged).bytes;
+    Input in = Datagrams{world.server_address, bytes, bytes.size()};
+    agent.node.handle(world.now, in);
+    world.run(1s);
+  }
+  EXPECT_EQ(handshakes(), before) << "anybody can write the server's address on a packet";
+  agent.udp = true;
+  EXPECT_TRUE(world.run_until([&] { return agent.node.link().up() && agent.node.link().carrier()->tcp == 0; }, 20s));
+}
 
 TEST_F(TwoNodes, TalkThroughTheRelayFirstAndThenDirectly) {
   world.run(1s);

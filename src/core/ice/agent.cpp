@@ -36,6 +36,11 @@ const Pair* Agent::find(const Carrier& carrier) const {
 }
 Pair* Agent::find_pair(const Carrier& carrier) { return const_cast<Pair*>(find(carrier)); }
 
+/// Nothing is sent to where it could do harm, on whose word ever.
+bool Agent::may_send_to(const Address& address) const {
+  return address.is_probeable() || (allow_loopback_ && address.is_loopback() && address.port != 0);
+}
+
 Pair* Agent::add(Instant now, const Carrier& carrier, wire::CandidateType type, uint32_t priority) {
   if (Pair* known = find_pair(carrier)) return known;
   if (pairs_.size() >= pairs_max) {  // the peer roams: its oldest address that no longer answers makes room
@@ -68,6 +73,7 @@ void Agent::handle_stun(Instant now, const Carrier& from, Bytes datagram, const 
 }
 
 void Agent::handle_request(Instant now, const Carrier& from, Bytes datagram, const wire::StunMessage& message) {
+  if (from.kind == Carrier::Kind::udp && !may_send_to(from.remote)) return;  // whoever wrote that source address
   if (!message.username || !message.username->starts_with(ufrag_ + ":") || message.unknown_required) return;
   if (!stun::verify(datagram, message, password_) || answers_.size() >= answers_max) return;
   bool conflict = controlling_ ? message.ice_controlling.has_value() : message.ice_controlled.has_value();
@@ -130,8 +136,7 @@ void Agent::set_remote(Instant now, const wire::Candidates& remote, const Approa
       if (pair.carrier.is_relay()) begin_checking(now, pair);
   }
   for (const wire::Candidate& candidate : remote.candidates) {
-    bool allowed = candidate.address.is_probeable() || (allow_loopback_ && candidate.address.is_loopback());
-    if (!allowed || candidate.transport != wire::Transport::udp) continue;  // we send nothing to where it could do harm
+    if (candidate.transport != wire::Transport::udp || !may_send_to(candidate.address)) continue;
     Pair* pair = add(now, Carrier::udp(candidate.address, approach.socket), candidate.type, candidate.priority);
     if (!pair) break;
     pair->remote_type = candidate.type;  // a peer-reflexive guess is corrected by what the peer says itself

@@ -88,6 +88,7 @@ class Agent {
  private:
   struct Answer { Carrier to; wire::TransactionId id; Address mapped; uint16_t error = 0; };
 
+  bool may_send_to(const Address& address) const;
   Pair* find_pair(const Carrier& carrier);
   void erase(const Pair* pair);
   Pair* add(Instant now, const Carrier& carrier, wire::CandidateType type, uint32_t priority);

@@ -37,6 +37,11 @@ void TcpDials::handle_timeout(Instant now) {
 
 // ---- commands
 
+void TcpDials::forget(TcpId id, const std::string& why) {
+  for (Target& target : targets_)
+    if (target.id == id) target.id = 0, target.connected = false, target.seen = why;
+}
+
 void TcpDials::begin(Instant now, const std::vector<wire::Candidate>& remote, const uint16_t (&from_port)[2],
                      Instant when) {
   stop();

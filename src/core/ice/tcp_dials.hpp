@@ -46,6 +46,8 @@ class TcpDials {
   bool handle_closed(Instant now, TcpId id, const std::string& why);
   void handle_timeout(Instant now);
   // ---- commands
+  /// The owner closed a connection that it does not need: in this round it is not dialled again.
+  void forget(TcpId id, const std::string& why);
   /// A new round, first dials at `when`, from our listening ports (by family; 0: not in that one). Addresses that are
   /// connected stay so.
   void begin(Instant now, const std::vector<wire::Candidate>& remote, const uint16_t (&from_port)[2],

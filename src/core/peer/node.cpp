@@ -11,9 +11,6 @@ namespace ginnel::peer {
 
 namespace {
 
-constexpr Duration redial_first = 100ms;
-constexpr Duration redial_max = 3s;
-constexpr Duration redial_waiting = 500ms;
 constexpr size_t strays_max = 16;
 
 template <typename... F>
@@ -67,6 +64,11 @@ void Node::handle(Instant now, Input& input) {
 }
 
 void Node::handle_datagrams(Instant now, Datagrams& in) {
+  bool nobody = in.from.port == 0 || in.from.is_unspecified() || in.from.is_multicast_or_broadcast();
+  if (nobody) {  // an answer could only do harm
+    ++malformed_;
+    return;
+  }
   size_t segment = std::max<size_t>(in.segment, 1);
   Carrier from = Carrier::udp(in.from, in.socket);
   for (size_t at = 0; at < in.bytes.size(); at += segment)
@@ -131,9 +133,9 @@ void Node::handle_stun_answer(Instant now, const Carrier& from, MutableBytes pac
     if (local_.ports.owns(from.local)) return local_.ports.handle_response(now, from.local, from.remote, message);
     if (search_ && search_->hard && search_->hard->owns(from.local))
       return search_->hard->handle_response(now, from.local, from.remote, message);
-    reflexive_changed(now, from.remote.v6, local_.reflexive.handle_response(now, from.local, from.remote, message));
-    if (from.local == 0) link_.prefer_udp(now, from.remote);  // if we are on TCP, we need not stay there
-    return;
+    auto change = local_.reflexive.handle_response(now, from.local, from.remote, message);
+    if (change.heard) link_.prefer_udp(now, from.remote);  // it answers on UDP: if we are on TCP, we need not stay there
+    return reflexive_changed(now, from.remote.v6, change);
   }
   auto at = peers_.find(Reader(message.id).u32());
   if (at == peers_.end()) return;
@@ -143,13 +145,12 @@ void Node::handle_stun_answer(Instant now, const Carrier& from, MutableBytes pac
 
 void Node::handle_interfaces(Instant now, const std::vector<Address>& addresses) {
   if (addresses == local_.interfaces()) return;
-  bool first = local_.interfaces().empty();
   local_.set_interfaces(addresses);
-  local_changed(now);
-  if (first) return;
+  if (!std::exchange(saw_interfaces_, true)) return local_changed(now);
   // The network changed: every address we had may be wrong.
   local_.reflexive.restart(now);
   local_.tcp.reset();
+  local_changed(now);
   suspect_server(now);
   for (auto& [id, entry] : peers_) {
     entry.peer->network_changed(now);
@@ -229,6 +230,21 @@ Peer* Node::use(PeerId id) {
 // ---- polls
 
 std::optional<Action> Node::poll_action(Instant now, MutableBytes room) {
+  if (auto action = poll_own(now, room)) return action;
+  while (!dirty_.empty()) {
+    PeerId id = dirty_.front();
+    dirty_.pop_front();
+    auto at = peers_.find(id);
+    if (at == peers_.end()) continue;
+    if (auto action = poll_peer(now, id, at->second, room)) {
+      dirty_.push_back(id);  // the others' turn first
+      return action;
+    }
+  }
+  return poll_own(now, room);  // the peers may have left something to say or to do
+}
+
+std::optional<Action> Node::poll_own(Instant now, MutableBytes room) {
   if (!closing_)
     if (auto action = local_.poll_action(now, room)) return action;
   if (auto action = link_.poll_action(now, room)) return action;
@@ -244,17 +260,7 @@ std::optional<Action> Node::poll_action(Instant now, MutableBytes room) {
     std::copy(stray.bytes.begin(), stray.bytes.end(), room.begin());
     return Transmit{stray.to.remote, 0, room.first(stray.bytes.size()), stray.bytes.size(), stray.to.local};
   }
-  while (!dirty_.empty()) {
-    PeerId id = dirty_.front();
-    dirty_.pop_front();
-    auto at = peers_.find(id);
-    if (at == peers_.end()) continue;
-    if (auto action = poll_peer(now, id, at->second, room)) {
-      dirty_.push_back(id);  // the others' turn first
-      return action;
-    }
-  }
-  return link_.poll_action(now, room);  // the peers may have left it something to say
+  return {};
 }
 
 std::optional<Action> Node::poll_peer(Instant now, PeerId id, Entry& entry, MutableBytes room) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <variant>
 #include <vector>
 
@@ -53,6 +54,10 @@ using NodeEvent = std::variant<ServerUp, Registered, ServerDown, ServerFailed, R
 
 class Node {
  public:
+  static constexpr Duration stranger_patience = 5s;  ///< who connects to us must show that a peer sent it
+  static constexpr size_t strangers_max = 64;        ///< at once; the oldest makes room
+  static constexpr size_t fresh_sockets_max = 64;    ///< of all peers together
+
   Node(NodeConfig config, const crypto::Identity& self, Rng& rng);
 
   // ---- inputs
@@ -111,8 +116,6 @@ class Node {
     bool found = false;
   };
   static constexpr Duration wish_patience = 1500ms;
-  static constexpr Duration stranger_patience = 5s;
-  static constexpr size_t strangers_max = 64;
 
   void handle_datagrams(Instant now, Datagrams& in);
   void handle_packet(Instant now, const Carrier& from, MutableBytes packet);
@@ -143,6 +146,9 @@ class Node {
   void local_changed(Instant now);
   void serve_wish(Instant now, PeerId id, Entry& entry);
   void look_at_wishes(Instant now);
+  SocketId open_socket();
+  void close_socket(SocketId socket);
+  bool waits(const Wish& wish) const;
   void note_peers_action(Instant now, PeerId id, const Action& action);
   void touch(PeerId id, Entry& entry);
   void received(PeerId id);
@@ -159,6 +165,7 @@ class Node {
   void close_sockets_of(PeerId id);
   PeerId new_id();
   PeerContext context() { return {self_, door_, local_, tcp_ids_, rng_}; }
+  std::optional<Action> poll_own(Instant now, MutableBytes room);
   std::optional<Action> poll_peer(Instant now, PeerId id, Entry& entry, MutableBytes room);
   Entry* by_route(wire::RouteNumber route, PeerId* id);
 
@@ -175,6 +182,7 @@ class Node {
   std::map<PeerId, Wish> wishes_;
   std::map<TcpId, PeerTcp> tcp_;           ///< connections with peers, dialled or adopted
   std::map<TcpId, Stranger> strangers_;    ///< accepted, and not yet known to be a peer's
+  std::set<SocketId> sockets_;             ///< the peers' own, open or about to be
   reach::Budget budget_;
   std::optional<Search> search_;           ///< one at a time
   wire::RouteNumber next_route_;           ///< even: odd ones are the server's to choose
@@ -188,6 +196,7 @@ class Node {
   std::deque<Action> actions_;
   bool tcp_full_ = false;
   bool server_silent_ = false;             ///< a STUN transaction with it failed, and none succeeded since
+  bool saw_interfaces_ = false;
   bool closing_ = false;
   uint64_t malformed_ = 0;
 };

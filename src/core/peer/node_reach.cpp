@@ -29,7 +29,12 @@ void Node::handle_tcp_connected(Instant now, const TcpConnected& in) {
 }
 
 void Node::handle_tcp_accepted(Instant now, const TcpAccepted& in) {
-  if (strangers_.size() >= strangers_max) return actions_.push_back(CloseTcp{in.id});
+  if (strangers_.size() >= strangers_max) {  // a peer speaks at once: who has been silent longest is none
+    auto oldest = std::min_element(strangers_.begin(), strangers_.end(),
+                                   [](auto& a, auto& b) { return a.second.until < b.second.until; });
+    actions_.push_back(CloseTcp{oldest->first});
+    strangers_.erase(oldest);
+  }
   strangers_[in.id] = {in.from, now + stranger_patience};
 }
 
@@ -130,49 +135,65 @@ void Node::serve_wish(Instant now, PeerId id, Entry& entry) {
   auto means = entry.peer->poll_wish();
   if (!means) return;
   Wish& wish = wishes_[id];
-  if (wish.socket != 0) actions_.push_back(CloseUdp{wish.socket, false});  // of a round that was overtaken
-  wish = {*means, 0, now + wish_patience};
-  if (means->fresh_socket && local_.has_udp(false)) {
-    wish.socket = socket_ids_.next();
-    actions_.push_back(OpenUdp{wish.socket, false});
-  }
+  close_socket(wish.socket);  // of a round that was overtaken
+  wish = {*means, means->fresh_socket ? open_socket() : 0, now + wish_patience};
   if (means->tcp) local_.ask_tcp(now);
+  look_at_wishes(now);
 }
 
 void Node::handle_opened(Instant now, const UdpOpened& in) {
   if (local_.ports.owns(in.id)) return local_.ports.handle_opened(now, in);
   if (search_ && search_->hard && search_->hard->owns(in.id)) return search_->hard->handle_opened(now, in);
-  if (in.local.port != 0) return local_.reflexive.learn(now, in.id);
-  for (auto& [id, wish] : wishes_)
-    if (wish.socket == in.id) wish.socket = 0;
+  for (auto& [id, wish] : wishes_) {
+    if (wish.socket != in.id) continue;
+    if (in.local.port != 0) return local_.reflexive.learn(now, in.id);
+    sockets_.erase(std::exchange(wish.socket, 0));
+    return;
+  }
+}
+
+bool Node::waits(const Wish& wish) const {
+  const reach::Reflexive& known = local_.reflexive;
+  bool socket = wish.socket != 0 && !known.of(wish.socket) && !known.failed(wish.socket);
+  return socket || (wish.means.tcp && !local_.tcp.settled());
 }
 
 void Node::look_at_wishes(Instant now) {
   for (auto at = wishes_.begin(); at != wishes_.end();) {
     auto& [id, wish] = *at;
-    bool socket_waits = wish.socket != 0 && !local_.reflexive.of(wish.socket);
-    bool tcp_waits = wish.means.tcp && !local_.tcp.settled();
-    auto peer = peers_.find(id);
-    if (peer != peers_.end() && (socket_waits || tcp_waits) && now < wish.until) {
+    if (waits(wish) && now < wish.until) {
       ++at;
       continue;
     }
-    if (socket_waits || peer == peers_.end()) {
-      if (wish.socket != 0) actions_.push_back(CloseUdp{wish.socket, false});
-      local_.reflexive.forget(std::exchange(wish.socket, 0));
-    }
-    if (peer != peers_.end()) {
-      peer->second.peer->provide(now, wish.socket);
-      touch(id, peer->second);
-    }
+    if (!local_.reflexive.of(wish.socket)) close_socket(std::exchange(wish.socket, 0));
+    Entry& entry = peers_.at(id);
+    entry.peer->provide(now, wish.socket);
+    touch(id, entry);
     at = wishes_.erase(at);
   }
+}
+
+SocketId Node::open_socket() {
+  if (!local_.has_udp(false) || sockets_.size() >= fresh_sockets_max) return 0;
+  SocketId socket = socket_ids_.next();
+  sockets_.insert(socket);
+  actions_.push_back(OpenUdp{socket, false});
+  return socket;
+}
+
+void Node::close_socket(SocketId socket) {
+  if (sockets_.erase(socket) == 0) return;
+  local_.reflexive.forget(socket);
+  actions_.push_back(CloseUdp{socket, false});
 }
 
 void Node::note_peers_action(Instant, PeerId id, const Action& action) {
   if (auto* connect = std::get_if<ConnectTcp>(&action)) tcp_[connect->id] = {id, connect->to};
   if (auto* close = std::get_if<CloseTcp>(&action)) tcp_.erase(close->id);
-  if (auto* shut = std::get_if<CloseUdp>(&action)) local_.reflexive.forget(shut->id);
+  if (auto* shut = std::get_if<CloseUdp>(&action)) {
+    sockets_.erase(shut->id);
+    local_.reflexive.forget(shut->id);
+  }
 }
 
 void Node::close_sockets_of(PeerId id) {
@@ -181,12 +202,8 @@ void Node::close_sockets_of(PeerId id) {
     if (its) actions_.push_back(CloseTcp{at->first});
     at = its ? tcp_.erase(at) : std::next(at);
   }
-  if (auto wish = wishes_.extract(id); !wish.empty() && wish.mapped().socket != 0)
-    actions_.push_back(CloseUdp{wish.mapped().socket, false});
-  for (SocketId socket : peers_.at(id).peer->sockets()) {
-    actions_.push_back(CloseUdp{socket, false});
-    local_.reflexive.forget(socket);
-  }
+  if (auto wish = wishes_.extract(id); !wish.empty()) close_socket(wish.mapped().socket);
+  for (SocketId socket : peers_.at(id).peer->sockets()) close_socket(socket);
 }
 
 // ---- where we are

@@ -92,6 +92,7 @@ void Node::look_at_search(Instant now) {
     if (auto socket = entry.peer->found_on([&](SocketId s) { return hard.owns(s); })) {
       hard.found(now, *socket);
       entry.peer->keep_socket(*socket, hard.kind());
+      sockets_.insert(*socket);
       search_->found = true;
     }
     if (hard.over()) end_search(now, &entry);

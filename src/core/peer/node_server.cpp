@@ -45,7 +45,7 @@ void Node::link_up(Instant now) {
   auto in_use = server.is_unspecified() ? std::nullopt : std::optional(server.with_port(config_.server.port));
   local_.set_servers(now, link_.addresses(), in_use);
   local_.set_udp_blocked(link_.carrier()->tcp != 0);
-  if (link_.carrier()->tcp != 0) local_.ask_tcp(now);  // TCP is all that this network has: be quick with it
+  if (link_.carrier()->tcp != 0 && !config_.relay_only) local_.ask_tcp(now);  // TCP is all that this network has: be quick with it
   local_changed(now);
   link_.send(wire::Register{config_.services});
   for (auto& [id, entry] : peers_)

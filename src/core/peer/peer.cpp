@@ -60,6 +60,7 @@ Peer::Peer(Instant now, PeerContext context, PeerConfig config, quic::Tag tag)
 // ---- inputs
 
 void Peer::handle_packet(Instant now, const Carrier& from, MutableBytes packet) {
+  if (!is_ours(from)) return;
   if (wire::packet_kind(packet) == wire::PacketKind::stun) return handle_stun(now, from, packet);
   if (!session_) {
     auto info = quic::look_at(packet);
@@ -89,6 +90,7 @@ void Peer::handle_stun(Instant now, const Carrier& from, Bytes packet) {
 void Peer::settle(Instant now) {
   drain_session(now);
   drain_ice(now);
+  if (unsaid_) send_candidates();
 }
 
 void Peer::handle_timeout(Instant now) {
@@ -97,10 +99,11 @@ void Peer::handle_timeout(Instant now) {
   dials_.handle_timeout(now);
   settle(now);
   if (auto means = plan_.handle_timeout(now)) {
-    wish_ = means_ = *means;
+    wish_ = *means;
     leading_ = true;
   }
   if (search_at_ && *search_at_ <= now) search_is_due(now);
+  if (heed_at_ && *heed_at_ <= now) consider(now);
   if (busy_) watch_rate(now);
   if (review_at_ && *review_at_ <= now) review(now);
   if (busy_ && now - last_traffic_ >= busy_time) {
@@ -125,7 +128,7 @@ void Peer::admit(Instant now) {
   session_->set_buffered_max(quic::SessionConfig{}.buffered_max);
   session_->send(*control_, wire::encode(wire::Welcome{}));
   if (remote_) consider(now);
-  if (generation_ == 0) {  // nothing was heard of theirs yet, or it was no reason to say ours
+  if (generation_ == 0 && !wish_) {  // nothing was heard of theirs yet, or it was no reason to say ours
     generation_ = 1;
     send_candidates();
   }
@@ -209,6 +212,7 @@ std::optional<Deadline> Peer::next_deadline() const {
   if (hello_by_) next = earlier(next, Deadline{*hello_by_, "peer: hello due"});
   if (search_at_) next = earlier(next, Deadline{*search_at_, "peer: search for a port"});
   if (review_at_) next = earlier(next, Deadline{*review_at_, "peer: compare the paths"});
+  if (heed_at_) next = earlier(next, Deadline{*heed_at_, "peer: candidates heard too often"});
   if (busy_) next = earlier(next, Deadline{last_traffic_ + busy_time, "peer: traffic ceased"});
   if (busy_ && session_ && session_->backlogged())
     next = earlier(next, Deadline{rate_.next().value_or(last_traffic_ + path::RateWatch::window), "peer: how much is carried"});

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/action.hpp"
+#include "base/allowance.hpp"
 #include "base/carrier.hpp"
 #include "base/deadline.hpp"
 #include "base/input.hpp"
@@ -88,6 +89,10 @@ class Peer {
   static constexpr size_t unadmitted_buffer = 256 * 1024;
   static constexpr size_t tcp_max = 4;          ///< connections with one peer
   static constexpr size_t fresh_sockets_max = 2;
+  /// What the other side says about its addresses costs us sockets, packets and an answer: so much at once, then less.
+  static constexpr int heed_at_once = 8;
+  static constexpr Duration heed_each = 1s;
+  static constexpr size_t unheard_max = 16 * 1024;  ///< of our own words about ours; the last one always says all
 
   Peer(Instant now, PeerContext context, PeerConfig config, quic::Tag tag);
 
@@ -183,6 +188,7 @@ class Peer {
   void note_traffic(Instant now);
   // peer_paths.cpp: candidates, rounds, and which way carries
   void send_candidates();
+  void begin_plan(Instant now);
   void handle_candidates(Instant now, const wire::Candidates& message);
   void consider(Instant now);
   void plan_search(Instant now);
@@ -197,6 +203,7 @@ class Peer {
   void begin_trial(Instant now);
   void end_trial(Instant now);
   bool can_carry(const Carrier& carrier) const;
+  bool is_ours(const Carrier& carrier) const;
   TcpWay* tcp_way(TcpId id);
   PathReport report(const Carrier& carrier, std::string_view why) const;
   TechniqueReport not_tried(std::string_view name, const std::vector<wire::Candidate>& theirs) const;
@@ -244,10 +251,14 @@ class Peer {
   std::optional<wire::Candidates> remote_;  ///< kept until we admitted the peer
   uint32_t heard_generation_ = 0;          ///< of theirs, that we act on
   uint32_t opened_ = 0;                    ///< of theirs, that our NAT is open for
+  uint32_t answered_ = 0;                  ///< of ours, that they opened for and we checked
   reach::Means means_;                     ///< of the round under way
-  std::optional<reach::Means> wish_;
-  bool waiting_ = false;                   ///< for the node to provide what was wished
+  std::optional<reach::Means> wish_;       ///< for a round, not told to the node yet
+  std::optional<reach::Means> awaited_;    ///< told; provide() will come
   bool leading_ = false;                   ///< the wish was ours; else theirs, who wait for our answer
+  bool unsaid_ = false;                    ///< our candidates, while they do not hear us
+  Allowance heed_{heed_at_once, heed_each};
+  std::optional<Instant> heed_at_;         ///< what they said last
 
   std::optional<quic::StreamId> control_;
   std::string received_;                    ///< of a message on the control stream that is not whole yet

@@ -24,9 +24,12 @@ std::vector<wire::Candidate> lasting(std::vector<wire::Candidate> all) {
 
 void Peer::handle_tcp_connected(Instant now, TcpId id) {
   const ice::TcpDials::Target* target = dials_.handle_connected(id);
-  if (!target || tcp_.size() >= tcp_max) return actions_.push_back(CloseTcp{id});
-  tcp_.push_back({id, target->to});
-  ice_.add_tcp(now, Carrier::tcp(id, target->to), target->type);
+  if (target && tcp_.size() < tcp_max && ice_.add_tcp(now, Carrier::tcp(id, target->to), target->type)) {
+    tcp_.push_back({id, target->to});
+    return;
+  }
+  actions_.push_back(CloseTcp{id});
+  dials_.forget(id, "one connection too many");
 }
 
 void Peer::handle_tcp_closed(Instant now, TcpId id, const std::string& why) {
@@ -39,9 +42,8 @@ void Peer::handle_tcp_closed(Instant now, TcpId id, const std::string& why) {
 }
 
 bool Peer::adopt_tcp(Instant now, TcpId id, const Address& from) {
-  if (tcp_.size() >= tcp_max) return false;
+  if (tcp_.size() >= tcp_max || !ice_.add_tcp(now, Carrier::tcp(id, from), wire::CandidateType::peer_reflexive)) return false;
   tcp_.push_back({id, from});
-  ice_.add_tcp(now, Carrier::tcp(id, from), wire::CandidateType::peer_reflexive);
   return true;
 }
 
@@ -68,7 +70,7 @@ void Peer::set_relay_full(bool full) {
 }
 
 void Peer::local_changed(Instant now) {
-  if (generation_ == 0 || waiting_) return;  // provide() will tell
+  if (generation_ == 0 || wish_ || awaited_) return;  // provide() will tell
   bool anew = lasting(context_.local.candidates()) != lasting(told_);
   if (!anew && context_.local.nat() == told_nat_) return;
   plan_search(now);
@@ -77,7 +79,7 @@ void Peer::local_changed(Instant now) {
     opened_ = 0;  // our NAT may be another one
     means_ = {};
     if (ice_.started()) ice_.recheck(now);
-    if (dialler() && remote_ && admitted_) plan_.begin(now, context_.local.nat(), remote_->nat);
+    if (remote_ && admitted_) begin_plan(now);
   }
   send_candidates();
 }
@@ -88,23 +90,25 @@ void Peer::network_changed(Instant now) {
 }
 
 std::optional<reach::Means> Peer::poll_wish() {
-  if (wish_) waiting_ = true;
+  if (wish_) awaited_ = wish_;
   return std::exchange(wish_, std::nullopt);
 }
 
 void Peer::provide(Instant now, SocketId fresh) {
-  waiting_ = false;
+  means_ = std::exchange(awaited_, std::nullopt).value_or(reach::Means{});
+  means_.fresh_socket = fresh != 0;
+  means_.tcp &= context_.local.tcp.port(false) != 0 || context_.local.tcp.port(true) != 0;
   if (fresh != 0) {
     sockets_.push_back(fresh);
     // Older ones stay only as long as something lives on them.
     while (sockets_.size() > fresh_sockets_max) {
-      auto idle = std::find_if(sockets_.begin(), sockets_.end(), [&](SocketId s) { return s != fresh && (!current_ || current_->local != s); });
+      bool udp = current_ && current_->kind == Carrier::Kind::udp;
+      auto idle = std::find_if(sockets_.begin(), sockets_.end(), [&](SocketId s) { return s != fresh && !(udp && current_->local == s); });
       ice_.remove_socket(*idle);
       actions_.push_back(CloseUdp{*idle, false});
       sockets_.erase(idle);
     }
   }
-  means_.fresh_socket = fresh != 0;
   if (!remote_) return;
   ++generation_;
   opened_ = std::exchange(leading_, false) ? 0 : heard_generation_;
@@ -120,6 +124,8 @@ PathReport Peer::path() const { return report(current_.value_or(Carrier::relay()
 
 void Peer::send_candidates() {
   if (!control_ || !(admitted_ || dialler())) return;
+  unsaid_ = session_->unacknowledged(*control_) > unheard_max;  // only the last word counts: it waits
+  if (unsaid_) return;
   told_ = context_.local.candidates();
   told_nat_ = context_.local.nat();
   wire::Candidates m;
@@ -135,6 +141,10 @@ void Peer::send_candidates() {
   session_->send(*control_, wire::encode(m));
 }
 
+void Peer::begin_plan(Instant now) {
+  if (dialler() && !config_.relay_only) plan_.begin(now, context_.local.nat(), remote_->nat);
+}
+
 void Peer::handle_candidates(Instant now, const wire::Candidates& message) {
   remote_ = message;
   if (config_.relay_only) remote_->candidates.clear();
@@ -144,23 +154,31 @@ void Peer::handle_candidates(Instant now, const wire::Candidates& message) {
 
 void Peer::consider(Instant now) {
   plan_search(now);
+  heed_at_.reset();
   bool news = remote_->generation != heard_generation_;
   bool expected = remote_->opened == generation_ && generation_ != 0;  // their NAT is open for us
+  if (!news && !(expected && answered_ != generation_)) return;  // nothing that was not done already
+  if (!heed_.take(now)) {
+    heed_at_ = heed_.next();
+    return;
+  }
   bool first = heard_generation_ == 0;
   heard_generation_ = remote_->generation;
-  if (dialler() && (first || (news && !expected))) plan_.begin(now, context_.local.nat(), remote_->nat);
+  if (first || (news && !expected)) begin_plan(now);
   if (news && !expected) {
-    means_ = {remote_->fresh, remote_->tcp};
-    if (means_.any()) {  // they wait for our answer, and we for a socket
-      wish_ = means_;
+    reach::Means asked{remote_->fresh, remote_->tcp};
+    if (asked.any() && !config_.relay_only) {  // they wait for our answer, and we for a socket
+      wish_ = asked;
       leading_ = false;
       return;
     }
+    means_ = {};
     opened_ = heard_generation_;
     try_candidates(now, true);
     if (generation_ == 0) generation_ = 1;
     send_candidates();
   } else if (expected) {
+    answered_ = generation_;
     try_candidates(now, false);
     ice_.release(now);
   }
@@ -215,7 +233,7 @@ void Peer::review(Instant now) {
     any |= !pair.carrier.is_relay();
   }
   plan_.note_direct(now, udp, any);
-  if (udp) dials_.stop();
+  if (any) dials_.stop();
   if (session_) ways.empty() ? session_->pause(now) : session_->resume(now);
   review_at_ = ways.size() > 1 ? std::optional(now + path::dwell) : std::nullopt;
   if (review_at_ && changed_mind_at_ && *changed_mind_at_ + path::dwell > now) review_at_ = *changed_mind_at_ + path::dwell;
@@ -240,6 +258,7 @@ void Peer::close_spare_tcp() {
     if (w.id == kept || !alive(w)) continue;
     actions_.push_back(CloseTcp{w.id});
     ice_.remove(Carrier::tcp(w.id, w.remote));
+    dials_.forget(w.id, "one connection too many");
   }
   std::erase_if(tcp_, [&](auto& w) { return w.id != kept && !ice_.find(Carrier::tcp(w.id, w.remote)); });
 }
@@ -295,6 +314,14 @@ bool Peer::can_carry(const Carrier& carrier) const {
   if (!carrier.is_tcp()) return true;
   auto way = std::find_if(tcp_.begin(), tcp_.end(), [&](auto& w) { return w.id == carrier.local; });
   return way != tcp_.end() && !way->full;
+}
+
+/// A batch may hold packets of a connection or socket that was closed on account of the one before.
+bool Peer::is_ours(const Carrier& carrier) const {
+  if (carrier.is_relay()) return true;
+  if (carrier.is_tcp()) return std::any_of(tcp_.begin(), tcp_.end(), [&](auto& w) { return w.id == carrier.local; });
+  bool own = carrier.local == 0 || std::find(sockets_.begin(), sockets_.end(), carrier.local) != sockets_.end();
+  return own || ice_.find(carrier);  // of a search under way
 }
 
 Peer::TcpWay* Peer::tcp_way(TcpId id) {

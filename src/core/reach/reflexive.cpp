@@ -95,7 +95,7 @@ std::optional<Address> Reflexive::of(SocketId socket) const {
 
 bool Reflexive::failed(SocketId socket) const {
   auto at = fresh_.find(socket);
-  return at == fresh_.end() || at->second.silent() || family_[false].server.port == 0;
+  return at != fresh_.end() && (at->second.silent() || family_[false].server.port == 0);
 }
 
 wire::NatMapping Reflexive::mapping(bool v6) const {

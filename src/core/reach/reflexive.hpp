@@ -44,7 +44,7 @@ class Reflexive {
   std::optional<Deadline> next_deadline() const;
   // ---- getters
   const std::optional<Address>& main(bool v6) const { return family_[v6].keepalive.reflexive(); }
-  /// Of a fresh socket: nothing while it is not known; `failed` tells whether it ever will be.
+  /// Of a fresh socket: nothing while it is not known; `failed` tells that it never will be.
   std::optional<Address> of(SocketId socket) const;
   bool failed(SocketId socket) const;
   /// RFC 4787 section 4.1, of the main socket; `none` is for the caller to find out, who knows the interfaces.

@@ -22,6 +22,7 @@ Keepalive::Change Keepalive::handle_response(Instant now, const wire::StunMessag
   if (message.cls != wire::StunClass::success || message.method != wire::stun_binding) return change;
   if (!message.xor_mapped_address || message.unknown_required) return change;  // RFC 8489 section 6.3.3
 
+  change.heard = true;
   change.address = reflexive_ != message.xor_mapped_address;
   change.restarted = instance_ && message.server_instance && *instance_ != *message.server_instance;
   change.answered = !heard_;

@@ -21,6 +21,7 @@ class Keepalive {
   static constexpr int tries = 4;                   // 300+600+1200+1200 ms: silent after 3.3 s, and begin again
 
   struct Change {
+    bool heard = false;      ///< it was an answer to what was asked
     bool address = false;    ///< reflexive address is new or different
     bool restarted = false;  ///< the server is another process than before
     bool silent = false;     ///< one transaction ended without an answer
