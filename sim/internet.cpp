@@ -92,8 +92,12 @@ Way& Internet::way(SiteId from, SiteId to) {
   by_ends_.insert(h, static_cast<uint32_t>(ways_.size()));
   way_ends_.emplace_back(from, to);
   // Random in its own right: whatever else is built, this way does the same.
-  return ways_.emplace_back(
-      Way{Link(clock_, Random(seed_ ^ splitmix64(ends + 1))), from == to ? uint8_t{0} : usual_way_hops});
+  Way& made = ways_.emplace_back(Way{Link(clock_, Random(seed_ ^ splitmix64(ends + 1))), usual_way_hops});
+  if (from == to) {  // neighbours at one edge
+    made.link.config.delay = {};
+    made.hops = 0;
+  }
+  return made;
 }
 
 // ---- packets
@@ -118,10 +122,15 @@ void Internet::leave(MemberId from, PacketPtr packet) {
     ++counters.forbidden;
     return;
   }
-  if (member.net == root_net) return cross(from, std::move(packet));
-  if (!member.up) return enter(member.net, from, std::move(packet), false);
-  over(*member.up, std::move(packet),
-       [this, from](PacketPtr arrived) { enter(members_[from].net, from, std::move(arrived), true); });
+  if (!member.up) return come_out(from, std::move(packet), false);
+  over(*member.up, std::move(packet), [this, from](PacketPtr arrived) { come_out(from, std::move(arrived), true); });
+}
+
+/// At the end of a member's line, if it has one.
+void Internet::come_out(MemberId from, PacketPtr packet, bool arriving) {
+  NetId net = members_[from].net;
+  if (net == root_net) return cross(from, std::move(packet));
+  enter(net, from, std::move(packet), arriving);
 }
 
 void Internet::cross(MemberId from, PacketPtr packet) {
@@ -132,7 +141,11 @@ void Internet::cross(MemberId from, PacketPtr packet) {
   }
   Way& between = way(members_[from].edge, members_[to].edge);
   if (between.hops > 0 && !pass_hops(packet->bytes(), between.hops)) return expire(from, *packet, between);
-  over(between.link, std::move(packet), [this, to](PacketPtr arrived) { deliver(to, std::move(arrived), true); });
+  over(between.link, std::move(packet), [this, to](PacketPtr arrived) {
+    Link* line = members_[to].down;
+    if (!line) return deliver(to, std::move(arrived), true);
+    over(*line, std::move(arrived), [this, to](PacketPtr at_last) { deliver(to, std::move(at_last), true); });
+  });
 }
 
 /// `arriving`: the schedule called, and not a host that sends: only then a host may be given something at once.

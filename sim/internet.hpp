@@ -92,6 +92,7 @@ class Internet {
   MemberId find(NetId net, Bytes ip) const;
 
   void leave(MemberId from, PacketPtr packet);
+  void come_out(MemberId from, PacketPtr packet, bool arriving);
   void cross(MemberId from, PacketPtr packet);
   void enter(NetId net, MemberId from, PacketPtr packet, bool arriving);
   void climb(NetId net, GatewayBox& box, PacketPtr packet);

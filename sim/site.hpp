@@ -39,7 +39,7 @@ struct SiteConfig {
   std::vector<NatLayer> nats;     ///< the innermost first; none: its hosts have public addresses
   std::optional<SiteId> carrier;  ///< the shared NAT that it is behind (World::add_carrier)
   LinkConfig line{Duration{}};    ///< to the carrier, both ways
-  std::optional<Address> lan;     ///< the network's address, a /24; without it one that no other site has
+  std::optional<Address> lan;     ///< the network's address, a /24; without it one of 256
   bool isolated = false;          ///< its hosts reach their router and not each other, as in a guest network
   Ipv6 ipv6 = Ipv6::none;
   std::vector<Bridge> bridges;  ///< of each host

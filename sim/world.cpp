@@ -115,13 +115,13 @@ World::Site& World::add(std::string name, const SiteConfig& config) {
   return *sites_.back();
 }
 
-/// How a site meets the net outside: with its policy, by its line if that net is a carrier's.
+/// How a site meets the net outside: with its policy, and by its line if it has a carrier.
 Member World::border(Site& site, NetId net) {
   Member out;
   out.net = net;
   out.edge = site.edge;
   out.policy = &site.policy;
-  if (net != root_net) {
+  if (site.config.carrier) {
     out.up = &site.up;
     out.down = &site.down;
   }
@@ -213,6 +213,7 @@ Stack& World::add_host(SiteId id) {
   if (nats.empty()) member = border(site, site.inner);
   member.stack = &stack;
   stack.member = internet.add_member(member);
+  if (nats.empty() && nth == 1) internet.way(site.edge, site.edge).link.config = config_.lan;
   Address ip;
   if (!nats.empty() && nats[0].bridges)
     ip = site.layers[0]->outside().at(nth);

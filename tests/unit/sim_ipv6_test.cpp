@@ -98,6 +98,14 @@ TEST(SimIpv6, itPassesTheCarriersNat) {
   EXPECT_EQ(c.heard_from("b1"), bt);
   EXPECT_TRUE(arrives(c, bt, b, "c3"));
   EXPECT_EQ(world.gateway(carrier).engine().mapping_count(), 0u);
+  // Their lines are the same for both families.
+  world.line_up(1 + carrier).config.delay = 3ms, world.line_down(2 + carrier).config.delay = 4ms;
+  b.udp(at, "hole");
+  Instant sent = world.clock.now();
+  EXPECT_TRUE(arrives(a, bt, b, "neighbour"));
+  EXPECT_EQ(b.machine().heard.back().when - sent, 7ms);
+  world.line_up(1 + carrier).cut = true;
+  EXPECT_FALSE(arrives(a, ct, c, "cut"));
 }
 
 TEST(SimIpv6, tcpPunchesThroughFilters) {

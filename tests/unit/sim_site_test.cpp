@@ -48,6 +48,17 @@ TEST(SimSite, firewallsOpenFromInside) {
   EXPECT_TRUE(net.arrives(b, at, a, "b2"));
 }
 
+TEST(SimSite, publicHostsOfOneSiteAreNeighbours) {
+  SimNet net;
+  SiteId site = net.world.add_site("datacentre", sim::public_site());
+  PuppetHost a(net.world, site), b(net.world, site);
+  a.open();
+  Address to = b.ip().with_port(b.open().port);
+  Instant sent = net.world.clock.now();
+  EXPECT_TRUE(net.arrives(a, to, b, "hello", 1));
+  EXPECT_EQ(b.machine().heard.back().when - sent, 200us);
+}
+
 TEST(SimSite, bridgesLeadNowhereAndOwnAddressesBack) {
   SimNet net;
   SiteConfig config = sim::full_cone;
