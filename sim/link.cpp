@@ -1,46 +1,23 @@
 #include "sim/link.hpp"
 
-#include <algorithm>
-
 namespace ginnel::sim {
 
 namespace {
 
-constexpr size_t headers = 28;          // IPv4 and UDP
+constexpr size_t headers = 28;              // IPv4 and UDP
 constexpr Duration retransmission = 200ms;  // what one loss costs a TCP stream here
 
 }  // namespace
 
-void Link::send(size_t datagram_size, Schedule::Job arrive) {
-  ++sent;
-  if (cut || datagram_size > config.datagram_max || random_.chance(config.loss)) {
-    ++lost;
-    return;
-  }
-  if (config.bits_per_second > 0 && free_at_ > clock_->now()) {
-    double queued = to_ms(free_at_ - clock_->now()) / 1e3 * config.bits_per_second / 8;
-    if (queued + static_cast<double>(datagram_size) > static_cast<double>(config.queue_bytes)) {
-      ++overflowed;
-      return;
-    }
-  }
-  Instant due = enqueue(datagram_size + headers) + config.delay;
-  if (config.jitter > Duration::zero()) due += random_.between(Duration::zero(), config.jitter);
-  if (!config.reorder) due = last_arrival_ = std::max(last_arrival_, due);
-  clock_->at(due, std::move(arrive));
+link::Fate Link::send(size_t size) {
+  if (cut) return {.kind = link::Fate::Kind::cut};
+  return lane_.offer(clock_->now(), size + headers);
 }
 
 Instant Link::stream_arrival(size_t size) {
-  Instant due = enqueue(size) + config.delay;
-  while (random_.chance(config.loss)) due += retransmission;
+  Instant due = lane_.occupy(clock_->now(), size) + lane_.spec().delay;
+  while (random_.chance(lane_.spec().loss)) due += retransmission;
   return due;
-}
-
-Instant Link::enqueue(size_t size) {
-  free_at_ = std::max(free_at_, clock_->now());
-  if (config.bits_per_second > 0)
-    free_at_ += Duration(static_cast<int64_t>(static_cast<double>(size) * 8e9 / config.bits_per_second));
-  return free_at_;
 }
 
 }  // namespace ginnel::sim

@@ -1,47 +1,43 @@
-// One direction of the way between two sites: delay, jitter, random loss, a bandwidth with a queue that drops its tail,
-// and a largest packet. Knows sizes and times and no contents; keeps the order of packets unless told not to, as real
-// paths mostly do. A link that is cut loses everything until it is mended.
+// One direction of the way between two sites: a lane of core/link, in this world's time and from its seed. Knows sizes
+// and times and no contents; who sends asks for the fate of a packet and puts it on the schedule. Keeps the order of
+// packets unless told not to, as real paths mostly do. A link that is cut loses everything until it is mended.
 #pragma once
 #include <cstddef>
-#include <cstdint>
 
+#include "core/link/lane.hpp"
 #include "sim/clock.hpp"
 #include "sim/random.hpp"
 
 namespace ginnel::sim {
 
-struct LinkConfig {
-  Duration delay = 10ms;
-  Duration jitter{};            ///< added, uniform from zero to this
-  double loss = 0;              ///< probability
-  double bits_per_second = 0;   ///< 0: no limit
-  size_t queue_bytes = 128 * 1024;
-  size_t datagram_max = 1472;   ///< of UDP payload: Ethernet's 1500 less IPv4 and UDP headers, nothing is fragmented
-  bool reorder = false;         ///< jitter may change the order
+/// What a way does if a test says nothing: 10 ms, and Ethernet's largest packet, which nobody fragments.
+struct LinkConfig : link::Spec {
+  LinkConfig() {
+    delay = 10ms;
+    mtu = 1500;
+  }
 };
 
 class Link {
  public:
-  Link(Schedule& clock, Random random) : clock_(&clock), random_(random) {}
+  Link(Schedule& clock, Random random) : clock_(&clock), random_(random) { lane_.set_spec(LinkConfig()); }
+  Link(const Link&) = delete;  // the lane draws from random_
+  Link& operator=(const Link&) = delete;
 
-  /// Calls `arrive` later, or never.
-  void send(size_t datagram_size, Schedule::Job arrive);
+  void set_config(const LinkConfig& config) { lane_.set_spec(config); }
+  /// Of a UDP datagram of `size` bytes over IPv4.
+  link::Fate send(size_t size);
   /// When bytes of a TCP stream that start now will be there; loss shows as delay.
   Instant stream_arrival(size_t size);
   /// When what was given so far has left; the next piece of a stream should wait for that.
-  Instant free_at() const { return free_at_; }
+  Instant free_at() const { return lane_.free_at(); }
 
-  LinkConfig config;
   bool cut = false;
-  uint64_t sent = 0, lost = 0, overflowed = 0;
 
  private:
-  Instant enqueue(size_t size);
-
   Schedule* clock_;
   Random random_;
-  Instant free_at_{};       ///< when the last queued packet has left
-  Instant last_arrival_{};
+  link::Lane lane_{random_};
 };
 
 }  // namespace ginnel::sim
