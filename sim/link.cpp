@@ -10,7 +10,6 @@ constexpr Duration retransmission = 200ms;  // what one loss costs a TCP stream 
 }  // namespace
 
 link::Fate Link::send(size_t size) {
-  if (cut) return {.kind = link::Fate::Kind::cut};
   return lane_.offer(clock_->now(), size + headers);
 }
 

@@ -24,6 +24,8 @@ class Link {
   Link(const Link&) = delete;  // the lane draws from random_
   Link& operator=(const Link&) = delete;
 
+  void set_cut(bool cut) { lane_.set_cut(cut); }
+  bool is_cut() const { return lane_.is_cut(); }
   void set_config(const LinkConfig& config) { lane_.set_spec(config); }
   /// Of a UDP datagram of `size` bytes over IPv4.
   link::Fate send(size_t size);
@@ -31,8 +33,6 @@ class Link {
   Instant stream_arrival(size_t size);
   /// When what was given so far has left; the next piece of a stream should wait for that.
   Instant free_at() const { return lane_.free_at(); }
-
-  bool cut = false;
 
  private:
   Schedule* clock_;

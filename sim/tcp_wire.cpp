@@ -57,7 +57,7 @@ void TcpWire::pump_soon(Way& way, Instant when) {
 void TcpWire::pump(Way& way) {
   way.pumping = false;
   if (way.queue.empty() && !way.ending) return;
-  if (forgotten_ || way.link->cut) return stuck(way);
+  if (forgotten_ || way.link->is_cut()) return stuck(way);
   way.stuck_since.reset();
   if (way.queue.empty())
     return arrive(

@@ -129,7 +129,7 @@ TcpWire::Callbacks World::callbacks(Host* host, TcpId id) {
 void World::connect_tcp(SiteId from, TcpId id, const Address& to) {
   Site& site = sites_[static_cast<size_t>(from)];
   Link &up = link(from, server_site), &down = link(server_site, from);
-  if (site.tcp_blocked || to != sites_[server_site].inside || up.cut || down.cut) {
+  if (site.tcp_blocked || to != sites_[server_site].inside || up.is_cut() || down.is_cut()) {
     clock.after(connect_limit, [host = site.host, id] { host->tcp_closed(id, "did not answer"); });
     return;
   }

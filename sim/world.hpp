@@ -42,7 +42,7 @@ class World final : public Network {
   Link& link(SiteId from, SiteId to);
 
   // ---- to break it
-  void cut(SiteId a, SiteId b, bool on) { link(a, b).cut = link(b, a).cut = on; }
+  void cut(SiteId a, SiteId b, bool on) { link(a, b).set_cut(on), link(b, a).set_cut(on); }
   void start_server();
   /// As SIGKILL does: TCP connections are reset, everything it knew is gone; key and address stay.
   void kill_server();

@@ -28,8 +28,8 @@ Outcome direct_dies(uint64_t seed, bool traced, Cut cut, Measured* measured) {
   SiteId near = t.dialler->site(), far = t.acceptor->site();
   Instant cut_at = t.now();
   t.world.trace.line(cut_at, "world", "cuts the direct path");
-  t.world.link(near, far).cut = cut != Cut::down;
-  t.world.link(far, near).cut = cut != Cut::up;
+  t.world.link(near, far).set_cut(cut != Cut::down);
+  t.world.link(far, near).set_cut(cut != Cut::up);
   t.world.clock.run_for(t.draw.between(5s, 30s));
   Duration gap = std::max(Traffic::longest_gap(*t.traffic->near(0), cut_at, t.now()),
                           Traffic::longest_gap(*t.traffic->far(0), cut_at, t.now()));
@@ -79,8 +79,8 @@ TEST(DirectDies, UnderFullLoad) {
     Instant cut_at = t.now();
     t.world.trace.line(cut_at, "world", "cuts the direct path");
     auto kind = static_cast<Cut>(t.draw.below(3));
-    t.world.link(t.dialler->site(), t.acceptor->site()).cut = kind != Cut::down;
-    t.world.link(t.acceptor->site(), t.dialler->site()).cut = kind != Cut::up;
+    t.world.link(t.dialler->site(), t.acceptor->site()).set_cut(kind != Cut::down);
+    t.world.link(t.acceptor->site(), t.dialler->site()).set_cut(kind != Cut::up);
     out.expect(t.run_until([&] { return t.traffic->done(); }, 60s), "not done: " + t.traffic->state());
     Duration longest = Traffic::longest_gap(*receiver(), cut_at, receiver()->arrivals().back());
     out.expect(longest < 2s, "a gap of " + std::to_string(to_ms(longest)) + " ms");
