@@ -69,7 +69,7 @@ std::string sha256(const std::string& path) { return first_word(run({.argv = {"s
 
 void need_programs() {
   std::string missing;
-  for (const char* name : {"ip", "tc", "nft", "curl", "python3", "sha256sum"}) {
+  for (const char* name : {"ip", "nft", "curl", "python3", "sha256sum"}) {
     Process probe = spawn({.argv = {"sh", "-c", std::string("command -v ") + name}});
     if (probe.wait(in(10s)) != 0) missing += std::string(missing.empty() ? "" : ", ") + name;
   }
@@ -109,8 +109,8 @@ class Demo {
   }
 
   void build_network() {
-    server_ = &lab_.add_host("server", "203.0.113.10", {.delay = 10ms, .up = 200 * kMbit, .down = 200 * kMbit});
-    const Link line{.up = 1000 * kMbit, .down = 1000 * kMbit};
+    server_ = &lab_.add_host("server", "203.0.113.10", both_ways("delay=10ms,rate=200mbit"));
+    const Link line = both_ways("rate=1gbit");
     a_ = &lab_.add_site("home-a", {.address = "198.51.100.20", .subnet = "192.168.1.0/24", .link = line});
     b_ = &lab_.add_site("home-b", {.address = "192.0.2.40", .subnet = "10.0.0.0/24", .link = line});
   }
@@ -237,7 +237,7 @@ class Demo {
   const DemoOptions& options_;
   Narrator& narrator_;
   Lab lab_;
-  Host* server_ = nullptr;
+  const Host* server_ = nullptr;
   Site* a_ = nullptr;
   Site* b_ = nullptr;
   Process web_;

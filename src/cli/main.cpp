@@ -4,9 +4,9 @@
 #include <string>
 
 #include "app/roles.hpp"
+#include "cli/lab_commands.hpp"
 #include "cli/output.hpp"
 #include "drive/process_limits.hpp"
-#include "lab/demo.hpp"
 
 namespace {
 
@@ -105,21 +105,15 @@ int main(int argc, char** argv) {
   });
   for (auto* command : {server_command, expose_command, connect_command, ping_command, check_command, id_command}) add_common(command, common);
 
-  auto* lab_command = cli.add_subcommand("lab", "A laboratory of NATs in network namespaces");
-  lab_command->require_subcommand(1);
-  lab::DemoOptions demo;
-  auto* demo_command = lab_command->add_subcommand("demo", "A download between two homes behind NATs: relayed at once, direct a moment later");
-  int demo_result = -1;
-  demo_command->add_option("--size", demo.file_mib, "Size of the file in MiB (256)")->check(CLI::Range(1, 100'000));
-  demo_command->add_flag("--json", demo.json, "Steps as JSON lines");
-  demo_command->callback([&] { demo_result = lab::run_demo(demo); });
+  std::function<int()> lab_command;
+  cli::add_lab_commands(cli, lab_command);
 
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return cli.exit(e) == 0 ? 0 : static_cast<int>(Errc::usage);
   }
-  if (demo_result >= 0) return demo_result;
+  if (lab_command) return lab_command();
   ignore_sigpipe();
   cli::Output output(common.json, common.verbosity, data_on_stdout);
   try {

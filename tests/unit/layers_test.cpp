@@ -22,7 +22,7 @@ using Strings = std::vector<std::string>;
 /// Which folder of an outside library's headers "+name" opens.
 const std::map<std::string, std::string, std::less<>> library_of_folder = {
     {"ngtcp2", "+ngtcp2"}, {"gnutls", "+gnutls"}, {"boost", "+boost"},
-    {"CLI", "+CLI"},       {"spdlog", "+spdlog"}, {"fmt", "+spdlog"},
+    {"CLI", "+CLI"},       {"spdlog", "+spdlog"}, {"fmt", "+spdlog"}, {"toml++", "+toml"},
 };
 
 /// The hands, and nobody else, talk to the kernel.

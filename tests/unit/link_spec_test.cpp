@@ -39,7 +39,7 @@ TEST(LinkSpec, NothingDoesNothing) {
 TEST(LinkSpec, WritesWhatItReads) {
   for (const char* text :
        {"delay=20ms", "delay=1500us", "delay=1s", "jitter=2ms:reorder", "rate=9600bit", "rate=1gbit,queue=64kb",
-        "rate=1500kbit,queue=1500b", "loss=0.5%", "loss=33.3333%", "loss=100%", "loss=1%,burst=2.5", "mtu=1280",
+        "rate=1500kbit,queue=1500b", "loss=0.5%", "loss=33.3333%", "loss=0.000001%", "delay=0.5us", "loss=100%", "loss=1%,burst=2.5", "mtu=1280",
         "delay=20ms,jitter=2ms,rate=100mbit,queue=50ms,loss=1%,burst=5,reorder=1%:5ms,duplicate=0.1%,corrupt=0.01%,"
         "mtu=1400,icmp=off"})
     EXPECT_EQ(to_text(parsed(text)), text);

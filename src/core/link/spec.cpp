@@ -142,7 +142,7 @@ std::string text_of(double value, std::span<const Unit> units) {
   for (const auto& unit : units)
     if (value >= unit.factor && std::fmod(value, unit.factor) == 0) best = &unit;
   char digits[40];
-  auto end = std::to_chars(digits, digits + sizeof digits, value / best->factor).ptr;
+  auto end = std::to_chars(digits, digits + sizeof digits, value / best->factor, std::chars_format::fixed).ptr;
   return std::string(digits, end) + std::string(best->name);
 }
 
@@ -150,9 +150,12 @@ std::string text_of(Duration time) { return text_of(static_cast<double>(time.cou
 
 std::string share_text(double share) {
   char digits[40];
-  // six digits undo what the division by a hundred did
-  auto end = std::to_chars(digits, digits + sizeof digits, share * 100, std::chars_format::general, 6).ptr;
-  return std::string(digits, end) + "%";
+  // nine digits undo what the division by a hundred did
+  auto end = std::to_chars(digits, digits + sizeof digits, share * 100, std::chars_format::fixed, 9).ptr;
+  std::string out(digits, end);
+  out.erase(out.find_last_not_of('0') + 1);
+  if (out.back() == '.') out.pop_back();
+  return out + "%";
 }
 
 }  // namespace
