@@ -75,7 +75,8 @@ Result<Fd> claim_name(const std::string& name) {
   const auto address = UnixAddress::make(prefix() + name);
   if (::bind(socket.get(), address->data(), address->size) == 0) return socket;
   if (errno != EADDRINUSE) throw_errno("cannot take the name of the lab");
-  return Error{Errc::in_use, "A lab \"" + name + "\" is up already: choose another --name, or end it with `ginnel lab down" +
+  return Error{Errc::in_use, "A lab \"" + name +
+                                 "\" is up already: choose another --name, or end it with `ginnel lab down" +
                                  (name == kDefaultLab ? "`." : " --name " + name + "`.")};
 }
 

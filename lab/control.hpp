@@ -1,6 +1,6 @@
-// How commands reach a lab that is up: one line asked, an answer read, over a socket in the abstract namespace. Its name
-// is the only trace of a lab outside of it and goes with the process that holds it, so there is no state to be left
-// behind. Others on the machine are refused by their user id, on both sides.
+// How commands reach a lab that is up: one line asked, an answer read, over a socket in the abstract namespace. Its
+// name is the only trace of a lab outside of it and goes with the process that holds it, so there is no state to be
+// left behind. Others on the machine are refused by their user id, on both sides.
 #pragma once
 #include <sys/types.h>
 

@@ -69,7 +69,7 @@ std::string sha256(const std::string& path) { return first_word(run({.argv = {"s
 
 void need_programs() {
   std::string missing;
-  for (const char* name : {"ip", "nft", "curl", "python3", "sha256sum"}) {
+  for (const char* name : {"ip", "tc", "nft", "curl", "python3", "sha256sum"}) {
     Process probe = spawn({.argv = {"sh", "-c", std::string("command -v ") + name}});
     if (probe.wait(in(10s)) != 0) missing += std::string(missing.empty() ? "" : ", ") + name;
   }

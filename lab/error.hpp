@@ -1,5 +1,5 @@
-// How the lab fails. Whoever builds a network wants the first broken step to end it with one sentence, so set-up throws,
-// and only sandbox.cpp and the commands catch. What a scenario waits for is never thrown.
+// How the lab fails. Whoever builds a network wants the first broken step to end it with one sentence, so set-up
+// throws, and only sandbox.cpp and the commands catch. What a scenario waits for is never thrown.
 #pragma once
 #include <cerrno>
 #include <cstring>

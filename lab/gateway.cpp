@@ -28,7 +28,7 @@ Gateway::Gateway(const Host& host, const NatKind& kind, const std::string& binar
 void Gateway::start_kernel() { host_.sysctl("net/ipv4/ip_forward", "1"); }
 
 void Gateway::start_ginnel() {
-  Words command{binary_,    "nat",          "--inside",  "lan",     "--outside", "wan",   "--public",
+  Words command{binary_,       "nat",      "--inside",   "lan",       "--outside", "wan",   "--public",
                 host_.address, "--preset", kind_.preset, "--control", control_,    "--json"};
   for (const auto& [knob, value] : kind_.knobs) {
     command.push_back("--set");
@@ -61,7 +61,8 @@ void Gateway::move_to(const std::string& new_address) {
 
 void Gateway::block_udp(bool blocked) {
   // Adding first makes taking away work whether it was there or not.
-  host_.nft(std::string("add element inet lab blocked { udp }") + (blocked ? "" : "\ndelete element inet lab blocked { udp }"));
+  host_.nft(std::string("add element inet lab blocked { udp }") +
+            (blocked ? "" : "\ndelete element inet lab blocked { udp }"));
 }
 
 void Gateway::control(const std::string& words_of_command) {

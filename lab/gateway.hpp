@@ -14,9 +14,9 @@ class Gateway {
   Gateway(const Host& host, const NatKind& kind, const std::string& binary);
 
   // Commands.
-  void forget_all();                            ///< as a reboot does
+  void forget_all();                             ///< as a reboot does
   void move_to(const std::string& new_address);  ///< the interface has it already
-  void block_udp(bool blocked);                 ///< only if it can: see blocks_udp()
+  void block_udp(bool blocked);                  ///< only if it can: see blocks_udp()
 
   // Getters.
   const NatKind& kind() const { return kind_; }

@@ -24,8 +24,8 @@ class Host {
   std::string run(const std::string& words_of_command) const;
   void nft(const std::string& rules) const;  ///< as `nft -f -`
   void ip(const std::string& lines) const;   ///< as `ip -batch -`: one command a line, without "ip"
-  void later(const std::string& line) { pending_ += line + "\n"; }  ///< for ip, together with others
-  void flush();                                                     ///< does what was put off
+  void later(const std::string& line) { pending_ += line + "\n"; }       ///< for ip, together with others
+  void flush();                                                          ///< does what was put off
   void sysctl(const std::string& path, const std::string& value) const;  ///< "net/ipv4/ip_forward"
 
   void enable_ipv6(const std::string& interface) const;  ///< off in a new host; addresses are good at once

@@ -131,7 +131,8 @@ int keep(const LabUp& options, const Plan& plan, const Fd& socket, pid_t outside
 
 std::optional<Error> bring_up(const LabUp& options, const Plan& plan) {
   if (!is_lab_name(options.name)) {
-    return Error{Errc::usage, "\"" + options.name + "\" is no name for a lab: use up to 32 letters, digits, dashes and dots."};
+    return Error{Errc::usage,
+                 "\"" + options.name + "\" is no name for a lab: use up to 32 letters, digits, dashes and dots."};
   }
   const auto socket = claim_name(options.name);
   if (!socket) return socket.error();

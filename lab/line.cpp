@@ -7,6 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "lab/error.hpp"
 
 namespace ginnel::lab {
@@ -32,6 +35,18 @@ void set_offloads(const Host& host, const std::string& interface, bool on) {
     return 0;
   };
   run({.body = body}, host.netns());
+}
+
+bool is_for_cable(const LineState& state) {
+  const auto fits = [](const link::Spec& spec) { return spec.only_rate() && spec.takes_trains(); };
+  return fits(state.up) && fits(state.down) && !state.udp_blocked;
+}
+
+void set_limit(const Host& host, const std::string& interface, const link::Spec& spec) {
+  if (spec.bits_per_second == 0) return;
+  const uint64_t burst = std::max<uint64_t>(spec.bits_per_second / 8 / 250, 128 * 1024);  // trains pass unsplit
+  host.run("tc qdisc add dev " + interface + " root tbf rate " + std::to_string(spec.bits_per_second) + "bit burst " +
+           std::to_string(burst) + " limit " + std::to_string(spec.queue_limit()));
 }
 
 }  // namespace
@@ -69,7 +84,7 @@ void Line::cut(bool cut) {
   cut_ ? unplug() : plug();
 }
 
-void Line::plug() { state_.is_plain() ? become_cable() : become_wire(); }
+void Line::plug() { is_for_cable(state_) ? become_cable() : become_wire(); }
 
 void Line::unplug() {
   wire_.reset();
@@ -77,12 +92,34 @@ void Line::unplug() {
 }
 
 void Line::become_cable() {
+  if (!set_limits()) return become_wire();
   wire_.reset();
   set_offloads(node_, interface_, true);
   exchange_.ip("link set " + near_ + " master " + segment_);
 }
 
+/// False: this kernel has no token buckets for us.
+bool Line::set_limits() {
+  remove_limits();
+  try {
+    set_limit(node_, interface_, state_.up);
+    set_limit(exchange_, near_, state_.down);
+  } catch (const LabError&) {
+    return false;
+  }
+  limited_ = !state_.is_plain();
+  return true;
+}
+
+void Line::remove_limits() {
+  if (!std::exchange(limited_, false)) return;
+  for (const auto& [host, interface] : {std::pair(&node_, interface_), std::pair(&exchange_, near_)}) {
+    host->start(Command{.argv = words("tc qdisc del dev " + interface + " root"), .err = {Stream::null}}).wait(in(10s));
+  }
+}
+
 void Line::become_wire() {
+  remove_limits();
   if (!has_entry_) {
     exchange_.ip("link add " + entry_ + " type veth peer name " + exit_ + "\nlink set " + entry_ + " up\nlink set " +
                  exit_ + " master " + segment_ + " up");

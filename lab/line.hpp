@@ -1,6 +1,8 @@
 // The line between a node and the segment it hangs on: a cable as long as nothing is to go wrong with it, a wire
-// (wire.hpp) while something is, nothing at all while it is cut. All lines come together in one namespace, the
-// exchange, where a segment is a bridge; so a line can be changed while programs use it, and neither end notices how.
+// (wire.hpp) while something is, nothing at all while it is cut. A cable can be as slow as 100 Mbit/s: the kernel's
+// token buckets (tbf) do that, for less CPU than a wire and whatever else the machine does. All lines come together in
+// one namespace, the exchange, where a segment is a bridge; so a line can be changed while programs use it, and neither
+// end notices how.
 //
 //   node [interface]--veth--[near]  bridge of the segment            a cable
 //   node [interface]--veth--[near]  wire  [entry]--veth--[exit]  bridge      a wire
@@ -34,6 +36,8 @@ class Line {
   void become_cable();
   void become_wire();
   void unplug();
+  bool set_limits();
+  void remove_limits();
 
   const Host& exchange_;
   const Host& node_;
@@ -43,6 +47,7 @@ class Line {
   LineState state_;
   bool cut_ = false;
   bool has_entry_ = false;
+  bool limited_ = false;
   std::optional<Wire> wire_;
 };
 

@@ -90,8 +90,8 @@ std::string cone_rules(Filtering filtering) {
   std::string out = R"(
 table ip lab {
   map out { type ipv4_addr . inet_proto . inet_service : inet_service; flags dynamic, timeout; timeout 2m; size 65535; }
-  map in { type )" +
-                    in_type + R"( : ipv4_addr . inet_service; flags dynamic, timeout; timeout 2m; size 65535; }
+  map in { type )" + in_type +
+                    R"( : ipv4_addr . inet_service; flags dynamic, timeout; timeout 2m; size 65535; }
   chain translate_out {
     type nat hook postrouting priority srcnat; policy accept;
     oifname "wan" meta l4proto { tcp, udp } masquerade to : ip saddr . meta l4proto . th sport map @out
@@ -166,7 +166,8 @@ Result<NatKind> parse_nat_kind(std::string_view text) {
   for (size_t at = text.find('+'); at != text.npos; at = text.find('+', at + 1)) {
     const std::string_view knob = text.substr(at + 1, text.find('+', at + 1) - at - 1);
     const size_t equals = knob.find('=');
-    if (equals == knob.npos || equals == 0) return wrong("A knob of a NAT is written KNOB=VALUE, not " + shown(knob) + ".");
+    if (equals == knob.npos || equals == 0)
+      return wrong("A knob of a NAT is written KNOB=VALUE, not " + shown(knob) + ".");
     const std::string_view name = knob.substr(0, equals), value = knob.substr(equals + 1);
     if (name == "ipv6") {
       const auto ipv6 = parse_ipv6(value);

@@ -58,13 +58,15 @@ class Completion {
         name[0] == '.') {
       fail(node, "is no name for a node: a name has up to 24 small letters, digits, dots and dashes.");
     }
-    if (name == "core" || name == "exchange" || name == "localhost") fail(node, "is the lab's own name: choose another.");
+    if (name == "core" || name == "exchange" || name == "localhost")
+      fail(node, "is the lab's own name: choose another.");
     if (!names_.insert(name).second) fail(node, "is there twice: every host and NAT has a name of its own.");
   }
   void check_names() {
     for (const auto& nat : plan_.nats) check_name(nat);
     for (const auto& host : plan_.hosts) check_name(host);
-    if (names_.size() > kNodesMax) throw Wrong{"A lab holds 200 hosts and NATs, not " + std::to_string(names_.size()) + "."};
+    if (names_.size() > kNodesMax)
+      throw Wrong{"A lab holds 200 hosts and NATs, not " + std::to_string(names_.size()) + "."};
     for (const auto& nat : plan_.nats) check_behind(nat);
     for (const auto& host : plan_.hosts) check_behind(host);
   }
@@ -146,13 +148,14 @@ class Completion {
       if (outer && !outer->ipv4) fail(nat, "has IPv4, but \"" + nat.behind + "\" has none.");
       if (nat.inside.empty() && !nat.kind.translates() && routed_ == 30) fail(nat, "is one router too many.");
       if (nat.inside.empty()) {
-        nat.inside = !nat.kind.translates()   ? free_routed()
+        nat.inside = !nat.kind.translates() ? free_routed()
                      : holds_nats(nat.name) ? "100.64." + std::to_string(carriers_++) + ".0/24"
                                             : "192.168.1.0/24";
       }
       const Subnet zone = *Subnet::parse(outer ? outer->inside : "198.51.100.0/24");
       if (nat.address.empty()) nat.address = free_in(nat, zone, outer ? 2 : 10);
-      if (outer && !zone.contains(nat.address)) fail(nat, "has " + nat.address + ", which is not in " + outer->inside + ".");
+      if (outer && !zone.contains(nat.address))
+        fail(nat, "has " + nat.address + ", which is not in " + outer->inside + ".");
       if (outer && Subnet::parse(nat.inside)->overlaps(zone)) {
         fail(nat, "has the same network inside and outside: " + nat.inside + ".");
       }

@@ -45,7 +45,7 @@ struct Plan {
   std::vector<NatPlan> nats;
   std::vector<HostPlan> hosts;
   std::vector<TimedChange> changes;  ///< by time
-  uint64_t seed = 1;               ///< of everything that lines do at random
+  uint64_t seed = 1;                 ///< of everything that lines do at random
 
   const NatPlan* nat(const std::string& name) const;
   const HostPlan* host(const std::string& name) const;

@@ -36,7 +36,8 @@ class Section {
 
   [[noreturn]] void fail(const std::string& key, const std::string& sentence) const {
     const toml::node* node = table_.get(key);
-    throw Wrong{at(node ? *node : static_cast<const toml::node&>(table_)) + ": " + title_ + " " + key + ": " + sentence};
+    throw Wrong{at(node ? *node : static_cast<const toml::node&>(table_)) + ": " + title_ + " " + key + ": " +
+                sentence};
   }
 
   std::string text(const std::string& key) {
@@ -135,9 +136,8 @@ class PlanReader {
     if (!nodes) fail(value, what + ": Write [" + what + ".NAME] and its keys below.");
     std::vector<std::pair<std::string, const toml::node*>> sorted;
     for (const auto& [key, node] : *nodes) sorted.emplace_back(key.str(), &node);
-    std::sort(sorted.begin(), sorted.end(), [](auto& a, auto& b) {
-      return a.second->source().begin.line < b.second->source().begin.line;
-    });
+    std::sort(sorted.begin(), sorted.end(),
+              [](auto& a, auto& b) { return a.second->source().begin.line < b.second->source().begin.line; });
     for (const auto& [name, node] : sorted) {
       if (!node->is_table()) fail(*node, what + "." + name + ": Write [" + what + ".NAME] and its keys below.");
       Section section(file_, "[" + what + "." + name + "]", *node->as_table());
@@ -175,7 +175,8 @@ class PlanReader {
       if (!each.is_table()) fail(each, "event: Write [[event]] and its keys below.");
       Section section(file_, "[[event]]", *each.as_table());
       const std::string at = section.text("at"), what = section.text("do");
-      plan_.changes.push_back({section.good("at", parse_moment(at)), section.good("do", parse_change(what)), section.where()});
+      plan_.changes.push_back(
+          {section.good("at", parse_moment(at)), section.good("do", parse_change(what)), section.where()});
       section.done();
     }
   }
@@ -230,7 +231,8 @@ Parts parts_of(std::string text) {
 void add_link(Plan& plan, const std::string& flag) {
   const size_t equals = flag.find('=');
   const std::string name = flag.substr(0, equals);
-  const auto spec = good("--link " + flag, link::parse_spec(equals == std::string::npos ? "" : flag.substr(equals + 1)));
+  const auto spec =
+      good("--link " + flag, link::parse_spec(equals == std::string::npos ? "" : flag.substr(equals + 1)));
   for (auto& nat : plan.nats) {
     if (nat.name == name) return void(nat.link = {spec, spec});
   }
@@ -242,9 +244,11 @@ void add_link(Plan& plan, const std::string& flag) {
 
 void add_event(Plan& plan, const std::string& flag) {
   const size_t space = flag.find(' ');
-  if (space == std::string::npos) throw Wrong{"--event " + flag + ": Write a time and an event, such as \"2s cut home\"."};
+  if (space == std::string::npos)
+    throw Wrong{"--event " + flag + ": Write a time and an event, such as \"2s cut home\"."};
   const std::string name = "--event";
-  plan.changes.push_back({good(name, parse_moment(flag.substr(0, space))), good(name, parse_change(flag.substr(space + 1))), name});
+  plan.changes.push_back(
+      {good(name, parse_moment(flag.substr(0, space))), good(name, parse_change(flag.substr(space + 1))), name});
 }
 
 Plan read(const PlanFlags& flags) {

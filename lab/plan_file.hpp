@@ -14,10 +14,10 @@ Result<Plan> parse_plan(const std::string& text, const std::string& name);
 
 /// What the command line says; each may be repeated.
 struct PlanFlags {
-  std::string file;                ///< first; the others add to it
-  std::vector<std::string> nats;   ///< NAME=KIND[@NAT]
-  std::vector<std::string> hosts;  ///< NAME[=ADDRESS][@NAT]
-  std::vector<std::string> links;  ///< NODE=SPEC
+  std::string file;                 ///< first; the others add to it
+  std::vector<std::string> nats;    ///< NAME=KIND[@NAT]
+  std::vector<std::string> hosts;   ///< NAME[=ADDRESS][@NAT]
+  std::vector<std::string> links;   ///< NODE=SPEC
   std::vector<std::string> events;  ///< "TIME EVENT"
 
   bool empty() const { return file.empty() && nats.empty() && hosts.empty() && links.empty() && events.empty(); }

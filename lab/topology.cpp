@@ -216,11 +216,13 @@ Site& Lab::add_site(const std::string& name, const SiteOptions& options) {
   if (!kind) throw LabError(kind.error().text, Errc::usage);
   Site& site = sites_.emplace_back();
   const std::string gateway = name + ".gw";
-  place(NatPlan{.name = gateway, .kind = *kind, .address = options.address, .inside = options.subnet, .link = options.link});
+  place(NatPlan{
+      .name = gateway, .kind = *kind, .address = options.address, .inside = options.subnet, .link = options.link});
   site.gateway_ = nodes_.back().host.get();
   for (int i = 0; i < options.machines; ++i) {
     const std::string address = Subnet::parse(options.subnet)->address(static_cast<uint32_t>(i) + 2);
-    place(HostPlan{.name = i == 0 ? name : name + "-" + std::to_string(i + 1), .behind = gateway, .addresses = {address}});
+    place(HostPlan{
+        .name = i == 0 ? name : name + "-" + std::to_string(i + 1), .behind = gateway, .addresses = {address}});
     site.machines_.push_back(nodes_.back().host.get());
   }
   settle();
@@ -264,8 +266,8 @@ void Lab::allow_udp(const std::string& name) {
   node.line->set(state);
 }
 
-/// What the core sees of a node: its addresses, or those of the outermost NAT that translates for it; of a router, those
-/// behind it as well.
+/// What the core sees of a node: its addresses, or those of the outermost NAT that translates for it; of a router,
+/// those behind it as well.
 Lab::Seen Lab::seen_by_core(const std::string& name) {
   Node& node = this->node(name);
   Seen out;

@@ -67,7 +67,7 @@ class Lab {
   void cut(const std::string& node);                      ///< its line carries nothing
   void mend(const std::string& node);
   void set_link(const std::string& node, const Link& link);
-  void reboot_nat(const std::string& nat);                                           ///< every mapping is forgotten
+  void reboot_nat(const std::string& nat);                                             ///< every mapping is forgotten
   void change_address(const std::string& nat, const std::string& new_public_address);  ///< and every mapping with it
 
   // Getters.
@@ -119,7 +119,7 @@ class Lab {
   std::map<std::string, Node*> by_name_;
   std::deque<Site> sites_;
   size_t segments_ = 0, ports_ = 0;
-  size_t settled_ = 0;                   ///< nodes that work already
+  size_t settled_ = 0;                  ///< nodes that work already
   std::vector<std::string> core_ipv6_;  ///< the core's interfaces that are to have it
 };
 

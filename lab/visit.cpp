@@ -41,7 +41,8 @@ namespace {
 }
 
 bool same_user_namespace(pid_t other) {
-  struct stat mine {}, theirs {};
+  struct stat mine {
+  }, theirs{};
   ::stat("/proc/self/ns/user", &mine);
   ::stat(("/proc/" + std::to_string(other) + "/ns/user").c_str(), &theirs);
   return mine.st_ino == theirs.st_ino;

@@ -42,6 +42,7 @@ int open_packet_socket(const std::string& interface) {
   if (::setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) != 0) throw_errno("PACKET_IGNORE_OUTGOING");
   if (::setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) != 0) throw_errno("PACKET_VNET_HDR");
   ::setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on);
+  if (::setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0) throw_errno("SO_TIMESTAMPNS");
   for (int option : {SO_RCVBUF, SO_SNDBUF, SO_RCVBUFFORCE, SO_SNDBUFFORCE}) {  // the last two only for the real root
     ::setsockopt(fd, SOL_SOCKET, option, &buffer, sizeof buffer);
   }
@@ -51,11 +52,24 @@ int open_packet_socket(const std::string& interface) {
   return fd;
 }
 
+/// When a frame came, by the kernel's note: this process may have waited for a CPU since then, and the line must not be
+/// the worse for it. `now` if there is no note, or if the wall clock was set meanwhile.
+Instant arrival(msghdr& message, Instant now, timespec now_by_wall) {
+  const cmsghdr* note = CMSG_FIRSTHDR(&message);
+  if (!note || note->cmsg_type != SCM_TIMESTAMPNS) return now;
+  timespec then;
+  std::memcpy(&then, CMSG_DATA(note), sizeof then);
+  const Duration ago =
+      std::chrono::seconds(now_by_wall.tv_sec - then.tv_sec) + Duration(now_by_wall.tv_nsec - then.tv_nsec);
+  return ago < Duration(0) || ago > Duration(1s) ? now : now - ago;
+}
+
 Instant moment() { return Instant(std::chrono::duration_cast<Duration>(now().time_since_epoch())); }
 
 /// Where a batch is read into, before it is known what becomes of it. One for both directions.
 struct Scratch {
   std::unique_ptr<uint8_t[]> bytes = std::make_unique_for_overwrite<uint8_t[]>(kBatch * kFrameMax);
+  std::array<std::array<char, 64>, kBatch> notes;
   std::unique_ptr<uint8_t[]> piece = std::make_unique_for_overwrite<uint8_t[]>(kFrameMax);
 
   MutableBytes frame(size_t i) { return {bytes.get() + i * kFrameMax, kFrameMax}; }
@@ -77,13 +91,19 @@ class Direction {
     for (int turn = 0; turn < kTurns && got == static_cast<int>(kBatch); ++turn) {
       for (size_t i = 0; i < kBatch; ++i) {
         vectors[i] = {scratch_.frame(i).data(), kFrameMax};
-        messages[i].msg_hdr = {.msg_iov = &vectors[i], .msg_iovlen = 1};
+        messages[i].msg_hdr = {.msg_iov = &vectors[i],
+                               .msg_iovlen = 1,
+                               .msg_control = scratch_.notes[i].data(),
+                               .msg_controllen = scratch_.notes[i].size()};
       }
       got = ::recvmmsg(from_, messages.data(), kBatch, MSG_DONTWAIT, nullptr);
       const Instant now = moment();
+      timespec wall{};
+      ::clock_gettime(CLOCK_REALTIME, &wall);
       for (int i = 0; i < got; ++i) {
         const auto n = static_cast<size_t>(i);
-        if (messages[n].msg_len > kNote) take(now, scratch_.frame(n).first(messages[n].msg_len));
+        if (messages[n].msg_len <= kNote) continue;
+        take(arrival(messages[n].msg_hdr, now, wall), scratch_.frame(n).first(messages[n].msg_len));
       }
     }
   }
@@ -130,8 +150,7 @@ class Direction {
     const MutableBytes room{scratch_.piece.get(), kFrameMax};
     std::memset(room.data(), 0, kNote);
     if (may_be_fragmented(frame)) {
-      fragment(frame, mtu, room.subspan(kNote),
-               [&](Bytes piece) { take(now, room.first(kNote + piece.size())); });
+      fragment(frame, mtu, room.subspan(kNote), [&](Bytes piece) { take(now, room.first(kNote + piece.size())); });
     } else if (lane_.spec().icmp) {
       const size_t size = put_too_big(frame, mtu, router_, room.data() + kNote);
       if (size > 0 && ::send(from_, room.data(), kNote + size, MSG_DONTWAIT) < 0) return;  // lost, as on any wire
@@ -219,7 +238,8 @@ void Wire::set(const LineState& state) {
 }
 
 void Wire::tell(const std::string& line) {
-  if (!process_.write(line + "\n") || process_.read_line(in(10s)) != "ok") throw LabError("a wire did not obey " + line);
+  if (!process_.write(line + "\n") || process_.read_line(in(10s)) != "ok")
+    throw LabError("a wire did not obey " + line);
 }
 
 bool wires_take_trains() {

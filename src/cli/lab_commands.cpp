@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,7 +16,9 @@
 #include "lab/demo.hpp"
 #include "lab/error.hpp"
 #include "lab/keeper.hpp"
+#include "lab/matrix_report.hpp"
 #include "lab/plan_file.hpp"
+#include "lab/sandbox.hpp"
 #include "lab/visit.hpp"
 
 namespace ginnel::cli {
@@ -155,6 +158,38 @@ int change(const std::string& name, const Words& words) {
   return change ? done(lab::change_lab(name, *change)) : fail(change.error());
 }
 
+struct MatrixFiles {
+  std::string json, svg;
+};
+
+void write_file(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::trunc);
+  if (!(file << text).flush()) throw lab::LabError(path + " cannot be written: is its folder there, and yours?", Errc::permission);
+}
+
+/// Inside the sandbox. 1 if a pair does not connect at all.
+int write_matrix(const lab::MatrixOptions& options, const MatrixFiles& files) {
+  bool terminal = ::isatty(STDERR_FILENO);
+  auto matrix = lab::run_matrix(options, [&](size_t done, size_t all) {
+    if (terminal) std::fprintf(stderr, done == all ? "\r\033[K" : "\r%zu of %zu pairs", done, all);
+  });
+  if (!matrix) throw lab::LabError(matrix.error().text, matrix.error().code);
+  std::printf("%s\n%s\n", lab::matrix_table(*matrix).c_str(), lab::matrix_summary(*matrix).c_str());
+  for (const auto& cell : matrix->cells)
+    if (!cell.problem.empty()) std::printf("  %s\n", cell.problem.c_str());
+  if (!files.json.empty()) write_file(files.json, lab::matrix_json(*matrix));
+  if (!files.svg.empty()) write_file(files.svg, lab::matrix_svg(*matrix));
+  return matrix->count([](auto& cell) { return !cell.connected(); }) == 0 ? 0 : 1;
+}
+
+int matrix(lab::MatrixOptions options, const std::string& command, double settle_s, const MatrixFiles& files) {
+  options.program = command.empty() ? Words{options.binary} : lab::words(command);
+  options.settle = Duration(static_cast<int64_t>(settle_s * 1e9));
+  std::string why;
+  int code = lab::run_in_sandbox([&] { return write_matrix(options, files); }, &why);
+  return why.empty() ? code : fail({Errc::permission, why});
+}
+
 /// What is set up throws, and this is the end of it.
 std::function<int()> guarded(std::function<int()> command) {
   return [command = std::move(command)] {
@@ -171,7 +206,11 @@ struct State {
   lab::LabUp up;
   lab::PlanFlags plan;
   lab::DemoOptions demo;
+  lab::MatrixOptions matrix;
+  MatrixFiles files;
+  double settle_s = 4;
   std::string name = lab::kDefaultLab, host;
+  std::string command;
   Words words;
   bool json = false, verbose = false;
 };
@@ -181,7 +220,7 @@ struct State {
 void add_lab_commands(CLI::App& cli, std::function<int()>& chosen) {
   auto state = std::make_shared<State>();
   State& s = *state;
-  s.up.binary = s.demo.binary = this_binary();
+  s.up.binary = s.demo.binary = s.matrix.binary = this_binary();
   auto* lab = cli.add_subcommand("lab", "A laboratory of NATs in network namespaces");
   lab->require_subcommand(1);
   auto add = [&](const char* name, const char* text, std::function<int()> run) {
@@ -233,6 +272,16 @@ void add_lab_commands(CLI::App& cli, std::function<int()>& chosen) {
   add_plan_flags(run_command, s.plan);
   run_command->add_flag("-v,--verbose", s.verbose, "Tell of each event on stderr");
   run_command->prefix_command();
+  auto* matrix_command = add("matrix", "Which kinds of NAT connect how: every pair of them, with the real program",
+                             [&s] { return matrix(s.matrix, s.command, s.settle_s, s.files); });
+  matrix_command->add_option("--kinds", s.matrix.kinds, "NATs, with commas (none,fw,cone,home,linux-open,symmetric,udp-blocked,strict)")->delimiter(',')->type_name("KIND,...");
+  matrix_command->add_option("--line", s.matrix.line, "Each site's line (delay=5ms)")->type_name("SPEC");
+  matrix_command->add_option("--settle", s.settle_s, "Seconds that a relayed pair may still go direct (4)")->check(CLI::Range(0.0, 60.0));
+  matrix_command->add_option("--parallel", s.matrix.parallel, "Pairs at a time (4)")->check(CLI::Range(1, 24));
+  matrix_command->add_option("--json", s.files.json, "Write it as JSON, too")->type_name("FILE");
+  matrix_command->add_option("--svg", s.files.svg, "Write it as a picture, too")->type_name("FILE");
+  matrix_command->add_option("--command", s.command, "Another ginnel to run, with options if it wants some")->type_name("COMMAND");
+
   run_command->footer("[FILE] -- [HOST:] COMMAND...   Without HOST: in the first one of the file.");
 }
 

@@ -165,13 +165,19 @@ size_t Spec::queue_limit() const {
   double per_second = static_cast<double>(bits_per_second) / 8;
   if (queue_time > Duration::zero())
     return static_cast<size_t>(per_second * static_cast<double>(queue_time.count()) / 1e9);
-  return std::max<size_t>(128 * 1024, static_cast<size_t>(per_second / 50));
+  return 128 * 1024 + static_cast<size_t>(per_second / 50);
 }
 
 bool Spec::takes_trains() const {
-  constexpr uint64_t slowest = 500'000'000;  // a train of 64 KB is through in a millisecond
+  constexpr uint64_t slowest = 100'000'000;  // a train of 64 KB is through in five milliseconds
   bool own_fates = loss > 0 || reorder > 0 || duplicate > 0 || corrupt > 0 || mtu > 0;
   return !own_fates && jitter == Duration::zero() && (bits_per_second == 0 || bits_per_second >= slowest);
+}
+
+bool Spec::only_rate() const {
+  Spec rest = *this;
+  rest.bits_per_second = 0, rest.queue_bytes = 0, rest.queue_time = {};
+  return rest == Spec{};
 }
 
 Result<Spec> parse_spec(std::string_view text) {

@@ -30,11 +30,13 @@ struct Spec {
 
   bool operator==(const Spec&) const = default;
 
-  /// Bytes that may wait: as given, or 20 ms of the rate, but at least 128 KiB.
+  /// Bytes that may wait: as given, or 20 ms of the rate and two trains of 64 KiB.
   size_t queue_limit() const;
   /// May a train of packets pass as if it were one? Not if each of them has a fate of its own, nor if one would notice
   /// that they arrive together.
   bool takes_trains() const;
+  /// Does it do nothing, or nothing but limit the rate?
+  bool only_rate() const;
 };
 
 /// Nothing given is a Spec that does nothing. The error is one sentence.
