@@ -107,17 +107,17 @@ void wait_for_output(std::initializer_list<Agent*> agents, Time deadline) {
 }
 
 Agent start_server(const Host& host, const std::string& binary, const std::string& name, const Words& extra) {
-  return Agent(host, {binary}, name, with({"server", "--listen", host.address + ":3478"}, extra));
+  return Agent(host, binary, name, with({"server", "--listen", host.address + ":3478"}, extra));
 }
 
 Agent start_expose(const Host& host, const std::string& binary, const std::string& target,
                    const std::string& server_url, const std::string& name, const Words& extra) {
-  return Agent(host, {binary}, name, with({"expose", target, "--server", server_url}, extra));
+  return Agent(host, binary, name, with({"expose", target, "--server", server_url}, extra));
 }
 
 Agent start_connect(const Host& host, const std::string& binary, const std::string& ticket, const std::string& listen,
                     const std::string& name, const Words& extra) {
-  return Agent(host, {binary}, name, with({"connect", ticket, "--listen", listen}, extra));
+  return Agent(host, binary, name, with({"connect", ticket, "--listen", listen}, extra));
 }
 
 }  // namespace ginnel::lab

@@ -33,6 +33,9 @@ class Agent {
   Agent(const Host& host, const std::vector<std::string>& program, std::string name,
         const std::vector<std::string>& arguments);
 
+  Agent(const Host& host, const std::string& program, std::string name, const std::vector<std::string>& arguments)
+      : Agent(host, std::vector{program}, std::move(name), arguments) {}
+
   // Waiting. An event that has already come counts, from number `from` on.
   const Event* wait_for(const Match& match, Time deadline, size_t from = 0);
   const Event* wait_path(std::string_view technique, Time deadline, size_t from = 0);

@@ -249,22 +249,13 @@ class Demo {
   size_t direct_from_ = 0;  ///< bytes that had come when it became direct
 };
 
-/// /proc/self/exe means another program to every process: resolve it here, once.
-std::string resolved(const std::string& binary) {
-  char path[4096];
-  const ssize_t n = ::readlink(binary.c_str(), path, sizeof path);
-  return n > 0 && binary.starts_with("/proc/") ? std::string(path, static_cast<size_t>(n)) : binary;
-}
-
 }  // namespace
 
 int run_demo(const DemoOptions& options) {
-  DemoOptions with_path = options;
-  with_path.binary = resolved(options.binary);
   using Style = Narrator::Style;
   Narrator narrator(options.quiet ? Style::quiet : options.json ? Style::json : Style::human);
   std::string why;
-  const int code = run_in_sandbox([&] { return Demo(with_path, narrator).run(); }, &why);
+  const int code = run_in_sandbox([&] { return Demo(options, narrator).run(); }, &why);
   if (!why.empty()) std::fprintf(stderr, "lab: %s\n", why.c_str());
   if (code > 128) narrator.say("\nInterrupted. The small internet is gone again.\n");
   return code;

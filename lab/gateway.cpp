@@ -20,12 +20,14 @@ std::string text_of(const std::string& path) {
 
 Gateway::Gateway(const Host& host, const NatKind& kind, const std::string& binary)
     : host_(host), kind_(kind), binary_(binary), control_(scratch() + "/" + host.name() + ".nat") {
-  host_.nft(nat_rules(kind_));
-  if (kind_.ipv6 != Ipv6::off) host_.sysctl("net/ipv6/conf/all/forwarding", "1");
+  if (const std::string rules = nat_rules(kind_); !rules.empty()) host_.nft(rules);
   kind_.is_kernel() ? start_kernel() : start_ginnel();
 }
 
-void Gateway::start_kernel() { host_.sysctl("net/ipv4/ip_forward", "1"); }
+void Gateway::start_kernel() {
+  host_.sysctl("net/ipv4/ip_forward", "1");
+  if (kind_.ipv6 != Ipv6::off) host_.sysctl("net/ipv6/conf/all/forwarding", "1");
+}
 
 void Gateway::start_ginnel() {
   Words command{binary_,       "nat",      "--inside",   "lan",       "--outside", "wan",   "--public",

@@ -125,6 +125,14 @@ table ip lab {
          (kind.mapping == Mapping::random ? " fully-random" : "") + "\n  }\n}\n";
 }
 
+constexpr const char* kNoIpv6 = R"(
+table ip6 lab {
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+  }
+}
+)";
+
 /// What the chain "forward" does with packets that no connection owns.
 std::string forwarding(const NatKind& kind) {
   std::string out;
@@ -179,10 +187,14 @@ Result<NatKind> parse_nat_kind(std::string_view text) {
       kind->knobs.emplace_back(name, value);
     }
   }
+  if (!kind->is_kernel() && kind->ipv6 == Ipv6::open) {
+    return wrong("`ginnel nat` firewalls IPv6: it cannot be open behind " + shown(text) + ".");
+  }
   return kind;
 }
 
 std::string nat_rules(const NatKind& kind) {
+  if (!kind.is_kernel()) return kind.ipv6 == Ipv6::broken ? kNoIpv6 : "";
   std::string out = R"(
 table inet lab {
   set blocked { type inet_proto; }

@@ -56,8 +56,8 @@ Result<NatKind> parse_nat_kind(std::string_view text);
 std::vector<std::string> kernel_kinds();
 Result<Ipv6> parse_ipv6(std::string_view word);
 
-/// For `nft -f -` in the namespace of a gateway with interfaces "wan" and "lan". The sets "blocked" in both families
-/// hold protocols that do not pass.
+/// For `nft -f -` in the namespace of a gateway with interfaces "wan" and "lan". The kernel's NATs have a set "blocked"
+/// of protocols that do not pass; `ginnel nat` wants to be alone, and has IPv6 firewalled by itself.
 std::string nat_rules(const NatKind& kind);
 
 }  // namespace ginnel::lab

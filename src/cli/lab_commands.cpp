@@ -1,13 +1,10 @@
 #include "cli/lab_commands.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,9 +13,8 @@
 #include "lab/demo.hpp"
 #include "lab/error.hpp"
 #include "lab/keeper.hpp"
-#include "lab/matrix_report.hpp"
+#include "lab/matrix_command.hpp"
 #include "lab/plan_file.hpp"
-#include "lab/sandbox.hpp"
 #include "lab/visit.hpp"
 
 namespace ginnel::cli {
@@ -38,13 +34,6 @@ int done(const std::optional<Error>& error) { return error ? fail(*error) : 0; }
 void print(const Json& object) {
   std::printf("%s\n", boost::json::serialize(object).c_str());
   std::fflush(stdout);
-}
-
-/// What the program is for others: inside a lab /proc/self/exe would be somebody else.
-std::string this_binary() {
-  char path[4096];
-  ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
-  return n > 0 ? std::string(path, static_cast<size_t>(n)) : "ginnel";
 }
 
 void add_name(CLI::App* command, std::string& name) {
@@ -149,7 +138,7 @@ int run(lab::PlanFlags flags, Words words, bool verbose) {
     if (!plan->host(host) && !plan->nat(host)) return fail({Errc::usage, "There is no \"" + host + "\" in this network."});
   }
   if (words.empty()) return fail({Errc::usage, "There is no command behind the --."});
-  auto code = lab::run_in_lab(this_binary(), *plan, host, words, verbose);
+  auto code = lab::run_in_lab(lab::own_binary(), *plan, host, words, verbose);
   return code ? *code : fail(code.error());
 }
 
@@ -158,36 +147,11 @@ int change(const std::string& name, const Words& words) {
   return change ? done(lab::change_lab(name, *change)) : fail(change.error());
 }
 
-struct MatrixFiles {
-  std::string json, svg;
-};
-
-void write_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::trunc);
-  if (!(file << text).flush()) throw lab::LabError(path + " cannot be written: is its folder there, and yours?", Errc::permission);
-}
-
-/// Inside the sandbox. 1 if a pair does not connect at all.
-int write_matrix(const lab::MatrixOptions& options, const MatrixFiles& files) {
-  bool terminal = ::isatty(STDERR_FILENO);
-  auto matrix = lab::run_matrix(options, [&](size_t done, size_t all) {
-    if (terminal) std::fprintf(stderr, done == all ? "\r\033[K" : "\r%zu of %zu pairs", done, all);
-  });
-  if (!matrix) throw lab::LabError(matrix.error().text, matrix.error().code);
-  std::printf("%s\n%s\n", lab::matrix_table(*matrix).c_str(), lab::matrix_summary(*matrix).c_str());
-  for (const auto& cell : matrix->cells)
-    if (!cell.problem.empty()) std::printf("  %s\n", cell.problem.c_str());
-  if (!files.json.empty()) write_file(files.json, lab::matrix_json(*matrix));
-  if (!files.svg.empty()) write_file(files.svg, lab::matrix_svg(*matrix));
-  return matrix->count([](auto& cell) { return !cell.connected(); }) == 0 ? 0 : 1;
-}
-
-int matrix(lab::MatrixOptions options, const std::string& command, double settle_s, const MatrixFiles& files) {
+int matrix(lab::MatrixOptions options, const std::string& command, double settle_s, const lab::MatrixFiles& files) {
   options.program = command.empty() ? Words{options.binary} : lab::words(command);
   options.settle = Duration(static_cast<int64_t>(settle_s * 1e9));
-  std::string why;
-  int code = lab::run_in_sandbox([&] { return write_matrix(options, files); }, &why);
-  return why.empty() ? code : fail({Errc::permission, why});
+  auto code = lab::show_matrix(options, files);
+  return code ? *code : fail(code.error());
 }
 
 /// What is set up throws, and this is the end of it.
@@ -207,7 +171,7 @@ struct State {
   lab::PlanFlags plan;
   lab::DemoOptions demo;
   lab::MatrixOptions matrix;
-  MatrixFiles files;
+  lab::MatrixFiles files;
   double settle_s = 4;
   std::string name = lab::kDefaultLab, host;
   std::string command;
@@ -220,7 +184,7 @@ struct State {
 void add_lab_commands(CLI::App& cli, std::function<int()>& chosen) {
   auto state = std::make_shared<State>();
   State& s = *state;
-  s.up.binary = s.demo.binary = s.matrix.binary = this_binary();
+  s.up.binary = s.demo.binary = s.matrix.binary = lab::own_binary();
   auto* lab = cli.add_subcommand("lab", "A laboratory of NATs in network namespaces");
   lab->require_subcommand(1);
   auto add = [&](const char* name, const char* text, std::function<int()> run) {
