@@ -8,6 +8,7 @@
 #include <fstream>
 #include <random>
 
+#include "base/result.hpp"
 #include "lab/agent.hpp"
 #include "lab/error.hpp"
 #include "lab/narrator.hpp"
@@ -256,7 +257,10 @@ int run_demo(const DemoOptions& options) {
   Narrator narrator(options.quiet ? Style::quiet : options.json ? Style::json : Style::human);
   std::string why;
   const int code = run_in_sandbox([&] { return Demo(options, narrator).run(); }, &why);
-  if (!why.empty()) std::fprintf(stderr, "lab: %s\n", why.c_str());
+  if (!why.empty()) {
+    std::fprintf(stderr, "lab: %s\n", why.c_str());
+    return static_cast<int>(Errc::permission);
+  }
   if (code > 128) narrator.say("\nInterrupted. The small internet is gone again.\n");
   return code;
 }

@@ -25,7 +25,8 @@ struct Paint {
 constexpr std::string_view kFailed = "not connected";
 
 // Relayed is warm, direct is cool; what needs nobody's help is the greenest.
-constexpr std::array<std::array<std::string_view, 3>, 12> kPaints{{
+constexpr std::array<std::array<std::string_view, 3>, 13> kPaints{{
+    {"public", "#2b8a66", "#ffffff"},
     {"lan", "#2f9e77", "#ffffff"},
     {"ipv6", "#3bb08f", "#ffffff"},
     {"port-forward", "#5aa83c", "#ffffff"},
@@ -126,7 +127,7 @@ text { font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans
 )" + text_at(kMargin, 44, "title", "Who connects how") +
            text_at(kMargin, 66, "note",
                    "Rows: where `ginnel expose` runs. Columns: where `ginnel connect` runs. "
-                   "First byte back > path direct, in ms.") +
+                   "First byte back → path direct, in ms.") +
            text_at(kMargin, 84, "note",
                    matrix_summary(matrix_) + (matrix_.line.empty() ? "" : " Lines: " + matrix_.line + "."));
   }
@@ -149,7 +150,7 @@ text { font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans
     if (!cell.connected()) {
       return out + text_at(middle, y + kTileHeight / 2 + 4, "technique", "none", paint.ink) + "</g>\n";
     }
-    const std::string times = whole(cell.echo_ms) + (cell.is_direct() ? " > " + whole(cell.direct_ms) : "");
+    const std::string times = whole(cell.echo_ms) + (cell.is_direct() ? " → " + whole(cell.direct_ms) : "");
     return out + text_at(middle, y + 24, "technique", cell.technique, paint.ink) +
            text_at(middle, y + 41, "times", times, paint.ink) + "</g>\n";
   }

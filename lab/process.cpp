@@ -267,8 +267,7 @@ std::string run(Command command, int netns, Duration patience) {
 std::string own_binary() {
   char path[4096];
   const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
-  if (n <= 0) throw_errno("cannot tell which program this is");
-  return {path, static_cast<size_t>(n)};
+  return n > 0 ? std::string(path, static_cast<size_t>(n)) : "ginnel";
 }
 
 std::vector<std::string> words(std::string_view text) {

@@ -70,8 +70,8 @@ Lab::Lab(std::string binary, uint64_t seed) : binary_(std::move(binary)), seed_(
 
 std::string Lab::add_segment() {
   const std::string name = "segment" + std::to_string(segments_++);
-  exchange_.later("link add " + name + " type bridge mcast_snooping 0");
-  exchange_.later("link set " + name + " up");
+  exchange_.later("link add name " + name + " type bridge mcast_snooping 0");
+  exchange_.later("link set dev " + name + " up");
   return name;
 }
 
@@ -79,7 +79,7 @@ void Lab::add_port(Host& host, const std::string& interface, const std::string& 
   const std::string end = "port" + std::to_string(ports_++);
   exchange_.later("link add " + end + " type veth peer name " + interface + " netns " + host.name());
   exchange_.later("link set " + end + " master " + segment + " up");
-  host.later("link set " + interface + " up");
+  host.later("link set dev " + interface + " up");
 }
 
 /// A namespace, and its line to what it hangs on: a NAT's inside, or a segment of its own with the core.
@@ -94,7 +94,7 @@ Lab::Node& Lab::add_node(const std::string& name, const std::string& behind, con
   if (!parent) add_port(core_, node.port, segment);
   node.line.emplace(exchange_, segment, nodes_.size(), *node.host, interface, router_addresses(),
                     seed_ * 1000 + nodes_.size());
-  node.host->later("link set " + interface + " up");
+  node.host->later("link set dev " + interface + " up");
   by_name_[name] = &node;
   return node;
 }

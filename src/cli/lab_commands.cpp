@@ -41,10 +41,10 @@ void add_name(CLI::App* command, std::string& name) {
 }
 
 void add_plan_flags(CLI::App* command, lab::PlanFlags& flags) {
-  command->add_option("--nat", flags.nats, "A NAT, maybe behind another; may be repeated")->type_name("NAME=KIND[@NAT]");
-  command->add_option("--host", flags.hosts, "A machine; may be repeated")->type_name("NAME[=ADDRESS][@NAT]");
-  command->add_option("--link", flags.links, "A node's line, such as home=delay=20ms,loss=1%; may be repeated")->type_name("NODE=SPEC");
-  command->add_option("--event", flags.events, "What happens when, such as \"2.5s cut home\"; may be repeated")->type_name("\"TIME EVENT\"");
+  command->add_option("--nat", flags.nats, "A NAT, maybe behind another; may be repeated")->type_name("NAME=KIND[@NAT]")->allow_extra_args(false);
+  command->add_option("--host", flags.hosts, "A machine; may be repeated")->type_name("NAME[=ADDRESS][@NAT]")->allow_extra_args(false);
+  command->add_option("--link", flags.links, "A node's line, such as home=delay=20ms,loss=1%; may be repeated")->type_name("NODE=SPEC")->allow_extra_args(false);
+  command->add_option("--event", flags.events, "What happens when, such as \"2.5s cut home\"; may be repeated")->type_name("\"TIME EVENT\"")->allow_extra_args(false);
 }
 
 Json to_json(const lab::LabInfo& info) {
@@ -121,13 +121,8 @@ int visit(const std::string& name, const std::string& host, const Words& argv) {
   return code ? *code : fail(code.error());
 }
 
-/// "[FILE] -- [HOST:] COMMAND...": the host is a word of its own that ends with a colon.
-int run(lab::PlanFlags flags, Words words, bool verbose) {
-  auto dashes = std::find(words.begin(), words.end(), "--");
-  if (dashes == words.end() || dashes - words.begin() > 1)
-    return fail({Errc::usage, "Write options, a file, -- and a command, as in: ginnel lab run two.toml -- alice: ping server"});
-  if (dashes != words.begin()) flags.file = words.front();
-  words.erase(words.begin(), dashes + 1);
+/// "[HOST:] COMMAND...": the host is a word of its own that ends with a colon.
+int run(const lab::PlanFlags& flags, Words words, bool verbose) {
   auto plan = lab::plan_of(flags);
   if (!plan) return fail(plan.error());
   if (plan->hosts.empty()) return fail({Errc::usage, "There is no host in this network to run a command in."});
@@ -137,7 +132,7 @@ int run(lab::PlanFlags flags, Words words, bool verbose) {
     words.erase(words.begin());
     if (!plan->host(host) && !plan->nat(host)) return fail({Errc::usage, "There is no \"" + host + "\" in this network."});
   }
-  if (words.empty()) return fail({Errc::usage, "There is no command behind the --."});
+  if (words.empty()) return fail({Errc::usage, "Write the command behind --, as in: ginnel lab run two.toml -- alice: ping server"});
   auto code = lab::run_in_lab(lab::own_binary(), *plan, host, words, verbose);
   return code ? *code : fail(code.error());
 }
@@ -173,80 +168,115 @@ struct State {
   lab::MatrixOptions matrix;
   lab::MatrixFiles files;
   double settle_s = 4;
-  std::string name = lab::kDefaultLab, host;
-  std::string command;
-  Words words;
+  std::string name = lab::kDefaultLab, host, command;
+  Words words, cut_off;
   bool json = false, verbose = false;
 };
 
-}  // namespace
+class Commands {
+ public:
+  Commands(CLI::App& lab, const Words& cut_off, std::function<int()>& chosen) : lab_(lab), chosen_(chosen) {
+    s_->cut_off = cut_off;
+    s_->up.binary = s_->demo.binary = s_->matrix.binary = lab::own_binary();
+  }
 
-void add_lab_commands(CLI::App& cli, std::function<int()>& chosen) {
-  auto state = std::make_shared<State>();
-  State& s = *state;
-  s.up.binary = s.demo.binary = s.matrix.binary = lab::own_binary();
-  auto* lab = cli.add_subcommand("lab", "A laboratory of NATs in network namespaces");
-  lab->require_subcommand(1);
-  auto add = [&](const char* name, const char* text, std::function<int()> run) {
-    auto* command = lab->add_subcommand(name, text);
-    command->callback([state, command, &chosen, run = guarded(std::move(run))] {
+  void add_those_that_stay() {
+    auto s = s_;
+    auto* up = add("up", "Build a network, from a file or from flags, and leave it there",
+                   [s] { return s->up.name = s->name, bring_up(s->up, s->plan, s->json); });
+    up->add_option("file", s->plan.file, "What is where (lab/README.md); without one, two homes and a server")->type_name("FILE");
+    add_plan_flags(up, s->plan);
+    up->add_flag("--json", s->json, "One JSON object instead of text");
+    auto* down = add("down", "End it", [s] { return done(lab::take_down(s->name)); });
+    auto* list = add("list", "Which labs are up, and what is in them", [s] { return cli::list(s->json); });
+    list->add_flag("--json", s->json, "One JSON object a line instead of text");
+    auto* event = add("event", "Let something happen in it", [s] { return change(s->name, s->words); });
+    event->add_option("what", s->words, std::string(lab::change_forms()))->required()->type_name("EVENT...");
+    for (auto* command : {up, down, event}) add_name(command, s->name);
+  }
+
+  void add_visits() {
+    auto s = s_;
+    auto* exec = add("exec", "Run a program in one of its machines", [s] {
+      if (s->words.size() >= 2) return visit(s->name, s->words[0], {s->words.begin() + 1, s->words.end()});
+      return fail({Errc::usage, "Write a host and a command, as in: ginnel lab exec alice ping server"});
+    });
+    exec->prefix_command();
+    exec->footer("... HOST COMMAND...   Behind HOST everything belongs to the command.");
+    auto* shell = add("shell", "A shell in one of its machines", [s] {
+      const char* shell = std::getenv("SHELL");
+      return visit(s->name, s->host, {shell ? shell : "/bin/sh"});
+    });
+    shell->add_option("host", s->host, "Which one")->required()->type_name("HOST");
+    for (auto* command : {exec, shell}) add_name(command, s->name);
+  }
+
+  void add_those_that_end() {
+    auto s = s_;
+    auto* run = add("run", "Build a network, run one command in it while its script goes on, take it down",
+                    [s] { return cli::run(s->plan, s->cut_off, s->verbose); });
+    run->add_option("file", s->plan.file, "What is where (lab/README.md)")->type_name("FILE");
+    add_plan_flags(run, s->plan);
+    run->add_flag("-v,--verbose", s->verbose, "Tell of each event on stderr");
+    run->footer("... -- [HOST:] COMMAND...   Behind -- everything belongs to the command. Without HOST: in the first host.");
+    auto* demo = add("demo", "A download between two homes behind NATs: relayed at once, direct a moment later",
+                     [s] { return lab::run_demo(s->demo); });
+    demo->add_option("--size", s->demo.file_mib, "Size of the file in MiB (256)")->check(CLI::Range(1, 100'000));
+    demo->add_flag("--json", s->demo.json, "Steps as JSON lines");
+  }
+
+  void add_matrix() {
+    auto s = s_;
+    auto* matrix = add("matrix", "Which kinds of NAT connect how: every pair of them, with the real program",
+                       [s] { return cli::matrix(s->matrix, s->command, s->settle_s, s->files); });
+    matrix->add_option("--kinds", s->matrix.kinds, "NATs (" + joined(s->matrix.kinds) + ")")->delimiter(',')->type_name("KIND,...");
+    matrix->add_option("--line", s->matrix.line, "Each site's line (" + s->matrix.line + ")")->type_name("SPEC");
+    matrix->add_option("--settle", s->settle_s, "Seconds that a relayed pair may still go direct (4)")->check(CLI::Range(0.0, 60.0));
+    matrix->add_option("--parallel", s->matrix.parallel, "Pairs at a time (4)")->check(CLI::Range(1, 24));
+    matrix->add_option("--json", s->files.json, "Write it as JSON, too")->type_name("FILE");
+    matrix->add_option("--svg", s->files.svg, "Write it as a picture, too")->type_name("FILE");
+    matrix->add_option("--command", s->command, "Another ginnel to run, with options if it wants some")->type_name("COMMAND");
+  }
+
+ private:
+  CLI::App* add(const char* name, const char* text, std::function<int()> run) {
+    auto* command = lab_.add_subcommand(name, text);
+    command->callback([state = s_, command, &chosen = chosen_, run = guarded(std::move(run))] {
       if (command->get_prefix_command()) state->words = command->remaining();
       chosen = run;
     });
     return command;
-  };
+  }
+  static std::string joined(const Words& words) {
+    std::string out;
+    for (const auto& word : words) out += (out.empty() ? "" : ",") + word;
+    return out;
+  }
 
-  auto* demo = add("demo", "A download between two homes behind NATs: relayed at once, direct a moment later",
-                   [&s] { return lab::run_demo(s.demo); });
-  demo->add_option("--size", s.demo.file_mib, "Size of the file in MiB (256)")->check(CLI::Range(1, 100'000));
-  demo->add_flag("--json", s.demo.json, "Steps as JSON lines");
+  CLI::App& lab_;
+  std::function<int()>& chosen_;
+  std::shared_ptr<State> s_ = std::make_shared<State>();
+};
 
-  auto* up = add("up", "Build a network, from a file or from flags, and leave it there",
-                 [&s] { return s.up.name = s.name, bring_up(s.up, s.plan, s.json); });
-  up->add_option("file", s.plan.file, "What is where (lab/README.md); without one, two homes and a server")->type_name("FILE");
-  add_plan_flags(up, s.plan);
-  add_name(up, s.name);
-  up->add_flag("--json", s.json, "One JSON object instead of text");
+}  // namespace
 
-  add_name(add("down", "End it", [&s] { return done(lab::take_down(s.name)); }), s.name);
-  add("list", "Which labs are up, and what is in them", [&s] { return list(s.json); })
-      ->add_flag("--json", s.json, "One JSON object a line instead of text");
+Words cut_off_command(int& argc, char** argv) {
+  if (argc < 3 || std::string(argv[1]) != "lab" || std::string(argv[2]) != "run") return {};
+  char** end = argv + argc;
+  char** dashes = std::find_if(argv + 3, end, [](const char* word) { return std::string(word) == "--"; });
+  if (dashes == end) return {};
+  argc = static_cast<int>(dashes - argv);
+  return {dashes + 1, end};
+}
 
-  auto* exec = add("exec", "Run a program in one of its machines", [&s] {
-    if (s.words.size() < 2) return fail({Errc::usage, "Write a host and a command, as in: ginnel lab exec alice ping server"});
-    return visit(s.name, s.words[0], {s.words.begin() + 1, s.words.end()});
-  });
-  add_name(exec, s.name);
-  exec->prefix_command();
-  exec->footer("HOST COMMAND...   Behind HOST everything belongs to the command.");
-
-  auto* shell = add("shell", "A shell in one of its machines", [&s] {
-    const char* shell = std::getenv("SHELL");
-    return visit(s.name, s.host, {shell ? shell : "/bin/sh"});
-  });
-  shell->add_option("host", s.host, "Which one")->required()->type_name("HOST");
-  add_name(shell, s.name);
-
-  auto* event = add("event", "Let something happen in it", [&s] { return change(s.name, s.words); });
-  event->add_option("what", s.words, std::string(lab::change_forms()))->required()->type_name("EVENT...");
-  add_name(event, s.name);
-
-  auto* run_command = add("run", "Build a network, run one command in it while its script goes on, take it down",
-                          [&s] { return run(s.plan, s.words, s.verbose); });
-  add_plan_flags(run_command, s.plan);
-  run_command->add_flag("-v,--verbose", s.verbose, "Tell of each event on stderr");
-  run_command->prefix_command();
-  auto* matrix_command = add("matrix", "Which kinds of NAT connect how: every pair of them, with the real program",
-                             [&s] { return matrix(s.matrix, s.command, s.settle_s, s.files); });
-  matrix_command->add_option("--kinds", s.matrix.kinds, "NATs, with commas (none,fw,cone,home,linux-open,symmetric,udp-blocked,strict)")->delimiter(',')->type_name("KIND,...");
-  matrix_command->add_option("--line", s.matrix.line, "Each site's line (delay=5ms)")->type_name("SPEC");
-  matrix_command->add_option("--settle", s.settle_s, "Seconds that a relayed pair may still go direct (4)")->check(CLI::Range(0.0, 60.0));
-  matrix_command->add_option("--parallel", s.matrix.parallel, "Pairs at a time (4)")->check(CLI::Range(1, 24));
-  matrix_command->add_option("--json", s.files.json, "Write it as JSON, too")->type_name("FILE");
-  matrix_command->add_option("--svg", s.files.svg, "Write it as a picture, too")->type_name("FILE");
-  matrix_command->add_option("--command", s.command, "Another ginnel to run, with options if it wants some")->type_name("COMMAND");
-
-  run_command->footer("[FILE] -- [HOST:] COMMAND...   Without HOST: in the first one of the file.");
+void add_lab_commands(CLI::App& cli, const Words& cut_off, std::function<int()>& chosen) {
+  auto* lab = cli.add_subcommand("lab", "A laboratory of NATs in network namespaces");
+  lab->require_subcommand(1);
+  Commands commands(*lab, cut_off, chosen);
+  commands.add_those_that_end();
+  commands.add_those_that_stay();
+  commands.add_visits();
+  commands.add_matrix();
 }
 
 }  // namespace ginnel::cli

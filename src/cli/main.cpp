@@ -106,7 +106,7 @@ int main(int argc, char** argv) {
   for (auto* command : {server_command, expose_command, connect_command, ping_command, check_command, id_command}) add_common(command, common);
 
   std::function<int()> lab_command;
-  cli::add_lab_commands(cli, lab_command);
+  cli::add_lab_commands(cli, cli::cut_off_command(argc, argv), lab_command);
 
   try {
     cli.parse(argc, argv);
