@@ -29,7 +29,7 @@ constexpr int kUsage = 2;
 struct Options {
   Plan plan{.binary = GINNEL_BINARY};
   std::string out;
-  std::string only = "bulk,first,memory";
+  std::string only = "bulk,first,memory,nat";
 };
 
 std::string first_line(const std::string& path) {
@@ -100,7 +100,8 @@ int measure(const Options& options) {
     const char* name;
     void (*run)(const Plan&, Report&);
   } groups[] = {
-      {"bulk", bench::measure_bulk}, {"first", bench::measure_first_bytes}, {"memory", bench::measure_memory}};
+      {"bulk", bench::measure_bulk}, {"first", bench::measure_first_bytes}, {"memory", bench::measure_memory},
+      {"nat", bench::measure_nat}};
   Report report{.facts = facts()};
   const lab::Time start = lab::now();
   for (const auto& group : groups) {
@@ -125,7 +126,7 @@ int main(int argc, char** argv) {
   options.plan.progress = tell;
   if (!parse(argc, argv, options)) {
     std::fprintf(stderr,
-                 "usage: ginnel_bench [--quick] [--runs N] [--only bulk,first,memory] "
+                 "usage: ginnel_bench [--quick] [--runs N] [--only bulk,first,memory,nat] "
                  "[--ginnel PROGRAM] [--out FILE]\n");
     return kUsage;
   }

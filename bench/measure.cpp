@@ -1,5 +1,10 @@
 #include "bench/measure.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -67,6 +72,64 @@ IperfResult run_iperf(const Host& service, int port, const Host& client, const I
                          number_behind(json, {"cpu_utilization_percent", "remote_total"});
   out.cpu_seconds = percent / 100 * number_behind(json, {"sum_received", "seconds"});
   return out;
+}
+
+namespace {
+
+sockaddr_in socket_address(const std::string& address, uint16_t port) {
+  sockaddr_in out{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {}, .sin_zero = {}};
+  ::inet_pton(AF_INET, address.c_str(), &out.sin_addr);
+  return out;
+}
+
+/// Counts what arrives until nothing has for 200 ms after the first; prints bytes and seconds.
+int count_flood(uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const int on = 1, room = 8 << 20;
+  ::setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on);
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+  const sockaddr_in at = socket_address("0.0.0.0", port);
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) throw_errno("bind");
+  std::puts("ready");
+  std::fflush(stdout);
+  std::string chunk(65536, '\0');
+  pollfd readable{fd, POLLIN, 0};
+  Time first{}, last{};
+  double bytes = 0;
+  for (int patience = 10'000; ::poll(&readable, 1, patience) > 0; patience = 200) {
+    const ssize_t n = ::recv(fd, chunk.data(), chunk.size(), 0);
+    last = now();
+    if (patience == 10'000) first = last;
+    bytes += static_cast<double>(n);
+  }
+  std::printf("%.0f %.6f\n", bytes, to_ms(last - first) / 1000);
+  return 0;
+}
+
+int send_flood(const FloodOptions& options) {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const sockaddr_in to = socket_address(options.address, options.port);
+  const std::string train(static_cast<size_t>(options.datagram * options.train), 'x');
+  if (options.train > 1) ::setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &options.datagram, sizeof options.datagram);
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) throw_errno("connect");
+  const Time end = in(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.seconds)));
+  while (now() < end) ::send(fd, train.data(), train.size(), 0);
+  return 0;
+}
+
+}  // namespace
+
+FloodResult run_flood(const Host& receiver, const Host& sender, const FloodOptions& options) {
+  Process counter = receiver.start([&options] { return count_flood(options.port); });
+  if (counter.read_line(in(5s)) != "ready") throw LabError("the UDP receiver on " + receiver.name() + " did not start");
+  Process flood = sender.start([&options] { return send_flood(options); });
+  const auto line = counter.read_line(in(std::chrono::milliseconds(static_cast<int64_t>(options.seconds * 1000) + 15'000)));
+  if (!line) throw LabError("no UDP came from " + sender.name() + " to " + receiver.name());
+  std::istringstream words(*line);
+  double bytes = 0, seconds = 0;
+  words >> bytes >> seconds;
+  seconds = std::max(seconds, 0.001);
+  return {.gbit_s = bytes * 8 / 1e9 / seconds, .packets_s = bytes / options.datagram / seconds};
 }
 
 double connect_ms(const Host& from, const std::string& address, uint16_t port) {

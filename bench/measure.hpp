@@ -31,6 +31,20 @@ struct IperfResult {
 /// client finds it.
 IperfResult run_iperf(const Host& service, int port, const Host& client, const IperfOptions& options);
 
+struct FloodOptions {
+  std::string address;
+  uint16_t port = 5300;
+  int datagram = 1200;  ///< bytes of payload
+  int train = 40;       ///< datagrams given to the kernel at once, as one (UDP_SEGMENT) if more than one fits
+  double seconds = 2;
+};
+struct FloodResult {
+  double gbit_s = 0;     ///< payload received
+  double packets_s = 0;  ///< datagrams received
+};
+/// Sends UDP as fast as it goes; what arrives counts.
+FloodResult run_flood(const Host& receiver, const Host& sender, const FloodOptions& options);
+
 // ---- single bytes
 /// ms until the kernel has a TCP connection to it: one round trip.
 double connect_ms(const Host& from, const std::string& address, uint16_t port);

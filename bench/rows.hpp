@@ -1,4 +1,5 @@
-// What is measured, in three groups, each on a network of its own: bulk throughput, the first bytes at 50 ms, memory.
+// What is measured, in four groups, each on a network of its own: bulk throughput, the first bytes at 50 ms, memory, and
+// `ginnel nat` beside the kernel's own NAT.
 // Within a round ginnel and its reference take turns, so what else the machine does falls on both. A run that breaks is
 // a note in the report and not the end.
 #pragma once
@@ -21,5 +22,6 @@ struct Plan {
 void measure_bulk(const Plan& plan, Report& report);
 void measure_first_bytes(const Plan& plan, Report& report);
 void measure_memory(const Plan& plan, Report& report);
+void measure_nat(const Plan& plan, Report& report);
 
 }  // namespace ginnel::bench

@@ -1,4 +1,4 @@
-// Any packets from both sides, with time passing, through every preset. Promises: what goes in with right checksums
+// Any packets from both sides, with time passing, through every preset, and from one preset to another. Promises: what goes in with right checksums
 // comes out with right ones, nothing gets longer, what the NAT sends itself is right and bounded, and when all timers
 // have run nothing is left. The first byte chooses the preset; then records: a byte of what (side, repair, time), one
 // of length, the packet. RFC 3022, RFC 4787.
@@ -72,6 +72,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     now += std::chrono::milliseconds((what >> 5) * (what >> 5) * 1500);
     if (what & 4) gateway.handle_timeout(now);
     if (what == 0xff) gateway.reboot();
+    if (what == 0xfe) {
+      nat::Behaviour other = presets[p.size() % presets.size()];
+      other.table_size = 64;
+      gateway.change(other);
+    }
   }
   while (auto next = gateway.next_deadline()) {
     now = std::max(now, next->when);
@@ -80,6 +85,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     drain(gateway, false);
   }
   FUZZ_CHECK(gateway.session_count() == 0);
-  FUZZ_CHECK(gateway.mapping_count() == 1);  // the forward
+  FUZZ_CHECK(gateway.mapping_count() <= 1);  // the forward, unless basic NAT began or ended
   return 0;
 }

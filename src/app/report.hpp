@@ -10,7 +10,7 @@
 
 namespace ginnel::app {
 
-using Value = std::variant<std::string, double, int64_t, bool>;
+using Value = std::variant<std::string, double, int64_t, bool, std::vector<std::string>>;
 
 struct Report {
   enum class Kind {

@@ -49,11 +49,24 @@ struct CheckOptions {
   bool lifetime = false;             ///< how long an idle mapping lives: takes three minutes
 };
 
+struct NatOptions {
+  std::vector<std::string> inside;   ///< interfaces
+  std::string outside;
+  std::vector<std::string> publics;  ///< addresses; empty: those of the outside interface, as they change
+  std::string preset = "rfc";
+  std::vector<std::string> set;      ///< KNOB=VALUE
+  std::vector<std::string> forward;  ///< udp|tcp:PORT=HOST:PORT, of the first public address
+  bool pcp = false, nat_pmp = false, upnp = false;
+  std::string control;               ///< socket path; empty: nat.sock in the state folder
+  std::string capture_inside, capture_outside;  ///< pcap files; empty: none
+};
+
 std::optional<Error> run_server(const CommonOptions& common, const ServerOptions& options, const Reporter& report);
 std::optional<Error> run_expose(const CommonOptions& common, const ExposeOptions& options, const Reporter& report);
 std::optional<Error> run_connect(const CommonOptions& common, const ConnectOptions& options, const Reporter& report);
 std::optional<Error> run_ping(const CommonOptions& common, const PingOptions& options, const Reporter& report);
 std::optional<Error> run_check(const CheckOptions& options, const Reporter& report);
+std::optional<Error> run_nat(const CommonOptions& common, const NatOptions& options, const Reporter& report);
 /// This machine's peer id, for `expose --allow` on another.
 Result<std::string> peer_id(const CommonOptions& common);
 

@@ -5,6 +5,7 @@
 
 #include "app/roles.hpp"
 #include "cli/lab_commands.hpp"
+#include "cli/nat_command.hpp"
 #include "cli/output.hpp"
 #include "drive/process_limits.hpp"
 
@@ -28,13 +29,7 @@ std::string config_file() {
   return environment("HOME") + "/.config/ginnel/config.toml";
 }
 
-struct Common {
-  app::CommonOptions options{default_state()};
-  bool json = false;
-  int verbosity = 0;
-};
-
-void add_common(CLI::App* command, Common& common) {
+void add_common(CLI::App* command, cli::Common& common) {
   command->add_option("--state", common.options.state, "Folder for keys (" + default_state() + ")")->type_name("DIR");
   command->add_flag("--json", common.json, "One JSON object a line instead of text");
   command->add_flag("-v,--verbose", common.verbosity, "Say more");
@@ -48,8 +43,9 @@ int main(int argc, char** argv) {
   cli.set_version_flag("--version", "ginnel " GINNEL_VERSION);
   cli.set_config("--config", config_file(), "Settings, such as  [expose]  server = \"ginnel-server://...\"");
   cli.failure_message([](const CLI::App*, const CLI::Error& e) { return "ginnel: " + std::string(e.what()) + ". See ginnel --help.\n"; });
-  Common common;
-  std::function<std::optional<Error>(const app::Reporter&)> role;
+  cli::Common common;
+  common.options.state = default_state();
+  cli::Role role;
   bool data_on_stdout = false;
 
   app::ServerOptions server;
@@ -103,7 +99,9 @@ int main(int argc, char** argv) {
       return {};
     };
   });
-  for (auto* command : {server_command, expose_command, connect_command, ping_command, check_command, id_command}) add_common(command, common);
+  cli::NatCommand nat;
+  auto* nat_command = nat.add_to(cli, common, role);
+  for (auto* command : {nat_command, server_command, expose_command, connect_command, ping_command, check_command, id_command}) add_common(command, common);
 
   std::function<int()> lab_command;
   cli::add_lab_commands(cli, cli::cut_off_command(argc, argv), lab_command);

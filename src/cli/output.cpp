@@ -1,6 +1,6 @@
 #include "cli/output.hpp"
 
-#include <boost/json/src.hpp>
+#include <boost/json.hpp>
 #include <cstdio>
 #include <string>
 
@@ -10,6 +10,11 @@ namespace {
 
 std::string text(const std::string& v) { return boost::json::serialize(boost::json::string_view(v)); }
 std::string text(int64_t v) { return std::to_string(v); }
+std::string text(const std::vector<std::string>& v) {
+  std::string out;
+  for (const auto& one : v) out += (out.empty() ? "[" : ",") + text(one);
+  return (out.empty() ? "[" : out) + "]";
+}
 std::string text(bool v) { return v ? "true" : "false"; }
 std::string text(double v) {  // boost::json would write 1.5E0
   char out[48];

@@ -3,13 +3,17 @@
 #include <ifaddrs.h>
 #include <linux/if_addr.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "drive/fd.hpp"
 #include "drive/socket_address.hpp"
 
 namespace ginnel {
@@ -65,6 +69,59 @@ std::vector<Address> interface_addresses(bool with_loopback) {
   ::freeifaddrs(found);
   first.insert(first.end(), last.begin(), last.end());
   return first;
+}
+
+namespace {
+
+uint8_t prefix_length(const Address& mask) {
+  int length = 0;
+  for (uint8_t byte : mask.ip_bytes()) length += std::popcount(byte);
+  return static_cast<uint8_t>(length);
+}
+
+}  // namespace
+
+const Interface::Own* Interface::first_v4() const {
+  for (const Own& own : addresses)
+    if (!own.ip.v6) return &own;
+  return nullptr;
+}
+
+std::optional<Interface> find_interface(const std::string& name) {
+  Interface out;
+  out.name = name;
+  Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  if (name.empty() || name.size() >= IFNAMSIZ) return {};
+  name.copy(request.ifr_name, IFNAMSIZ - 1);
+  if (::ioctl(fd.get(), SIOCGIFMTU, &request) != 0) return {};
+  out.mtu = static_cast<uint32_t>(request.ifr_mtu);
+  if (::ioctl(fd.get(), SIOCGIFFLAGS, &request) != 0) return {};
+  out.arp = !(request.ifr_flags & IFF_NOARP);
+  out.index = ::if_nametoindex(name.c_str());
+  ifaddrs* found = nullptr;
+  if (::getifaddrs(&found) != 0) return {};
+  for (ifaddrs* one = found; one; one = one->ifa_next) {
+    if (!one->ifa_addr || one->ifa_name != name) continue;
+    Address ip = SocketAddress::from(one->ifa_addr).with_port(0);
+    if (!ip.is_unspecified()) out.addresses.push_back({ip, prefix_length(SocketAddress::from(one->ifa_netmask))});
+  }
+  ::freeifaddrs(found);
+  return out;
+}
+
+std::string interface_name(uint32_t index) {
+  char name[IF_NAMESIZE];
+  return ::if_indextoname(index, name) ? name : "";
+}
+
+std::vector<std::string> interface_names() {
+  std::vector<std::string> out;
+  struct if_nameindex* all = ::if_nameindex();
+  if (!all) return out;
+  for (struct if_nameindex* one = all; one->if_index != 0; ++one) out.emplace_back(one->if_name);
+  ::if_freenameindex(all);
+  return out;
 }
 
 }  // namespace ginnel

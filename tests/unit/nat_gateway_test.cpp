@@ -78,6 +78,62 @@ TEST(NatGateway, PacketsToTheGatewayItselfAreLocal) {
   EXPECT_TRUE(source_of(nat.generated().at(0).second).same_ip(host(1, 0)));
 }
 
+TEST(NatGateway, NobodyElseHasItsOutsideAddress) {  // neither a host inside that pretends to, nor an echo from outside
+  Nat nat(behaviour("full-cone"));
+  Address at = nat.map(a, s11);
+  EXPECT_FALSE(nat.out(udp(outside_ip(1, 4000), s11)));
+  EXPECT_EQ(nat.last.why, nat::Drop::bad_address);
+  EXPECT_FALSE(nat.in(udp(at, at)));  // land
+  EXPECT_EQ(nat.last.why, nat::Drop::bad_address);
+  EXPECT_EQ(nat.gateway->mapping_count(), 1u);
+}
+
+TEST(NatGateway, ATimerMayBeChangedUnderAMapping) {
+  Nat nat(behaviour("full-cone"));
+  Address at = nat.map(a, s11);
+  nat::Behaviour b = nat.gateway->behaviour();
+  b.timers.udp_one_way = b.timers.udp_two_way = 30s;
+  EXPECT_FALSE(nat.gateway->change(b));
+  EXPECT_TRUE(nat.reaches(s22, at));  // what stands keeps the time it was given
+  EXPECT_EQ(nat.map(a, s11), at);
+  nat.wait(31s);
+  EXPECT_FALSE(nat.reaches(s22, at));
+}
+
+TEST(NatGateway, WhatDecidesAboutMappingsDropsThem) {
+  Nat nat(behaviour("full-cone"));
+  Address forward = outside_ip(1, 53), inside = host(9, 53);
+  ASSERT_TRUE(nat.gateway->add_forward(17, forward, inside));
+  Address at = nat.map(a, s11);
+  nat::Behaviour b = nat.gateway->behaviour();
+  b.udp.mapping = nat::Depends::on_address_and_port;
+  b.ports.choice = nat::PortChoice::sequential;
+  EXPECT_TRUE(nat.gateway->change(b));
+  EXPECT_FALSE(nat.reaches(s22, at));
+  EXPECT_TRUE(nat.reaches(s22, forward));
+  Address one = nat.map(a, s11), two = nat.map(a, s22);
+  EXPECT_EQ(two.port, one.port + 1);
+  b.table_size = 3;  // the forward and what stands are not pushed out, but nothing more comes in
+  EXPECT_TRUE(nat.gateway->change(b));
+  for (uint16_t port = 1; port < 10; ++port) nat.map(host(3, port), s11);
+  EXPECT_EQ(nat.gateway->mapping_count(), 3u);
+  EXPECT_TRUE(nat.reaches(s22, forward));
+}
+
+TEST(NatGateway, GeneratedPacketsMayBeTurnedOffAndOn) {
+  Nat nat;
+  nat::Behaviour b = nat.gateway->behaviour();
+  b.generated_per_second = 0;
+  EXPECT_FALSE(nat.gateway->change(b));
+  nat.out(with_ttl(udp(a, s11), 1));
+  EXPECT_TRUE(nat.generated().empty());
+  b.generated_per_second = 10;
+  EXPECT_FALSE(nat.gateway->change(b));
+  nat.wait(1s);
+  nat.out(with_ttl(udp(a, s11), 1));
+  EXPECT_EQ(nat.generated().size(), 1u);
+}
+
 TEST(NatGateway, UdpWithoutChecksumStaysWithout) {
   Nat nat;
   PacketBytes p = udp(a, s11);
@@ -292,6 +348,23 @@ TEST(NatFirewall6, HopLimitAndPathMtuAreAnswered) {
   own = nat.gateway->poll_generated(room);
   ASSERT_TRUE(own);
   EXPECT_EQ(own->bytes[40], 3);
+}
+
+TEST(NatFirewall6, ErrorsComeFromTheGatewaysOwnAddressIfItHasOne) {
+  Nat nat;
+  PacketBytes first = udp6(2, 200, 9, 900), second = first;
+  first[7] = second[7] = 1;
+  std::vector<uint8_t> room(2048);
+  nat.gateway->handle_inside(nat.now, first);
+  auto own = nat.gateway->poll_generated(room);
+  ASSERT_TRUE(own);
+  EXPECT_TRUE(std::equal(&own->bytes[8], &own->bytes[24], &first[24])) << "else from where it was going";
+  Address mine = *Address::parse("[2001:db8::1]:0");
+  nat.gateway->set_inside_address(mine);
+  nat.gateway->handle_inside(nat.now, second);
+  own = nat.gateway->poll_generated(room);
+  ASSERT_TRUE(own);
+  EXPECT_TRUE(std::equal(mine.ip.begin(), mine.ip.end(), &own->bytes[8]));
 }
 
 }  // namespace

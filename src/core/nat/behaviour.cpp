@@ -146,6 +146,11 @@ std::string knob_value(const Behaviour& behaviour, std::string_view name) {
   return knob->words.empty() ? std::to_string(value) : std::string(knob->words[value]);
 }
 
+std::span<const std::string_view> knob_words(std::string_view name) {
+  const Knob* knob = find(name);
+  return knob ? knob->words : Words{};
+}
+
 std::span<const std::string_view> knob_names() {
   static const std::vector<std::string_view> names = [] {
     std::vector<std::string_view> out;

@@ -36,6 +36,7 @@ enum class LimitAnswer : uint8_t {
 struct ProtocolBehaviour {
   Depends mapping = Depends::on_nothing;    // RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1a
   Depends filtering = Depends::on_address;  // RFC 4787 REQ-8, RFC 5382 REQ-3
+  bool operator==(const ProtocolBehaviour&) const = default;
 };
 
 struct PortBehaviour {
@@ -49,6 +50,7 @@ struct PortBehaviour {
   bool keep_parity = false;      // RFC 4787 REQ-4, made optional by RFC 7857 section 8
   bool keep_contiguity = false;  // RFC 4787 section 4.2.3
   bool overloading = false;      // RFC 4787 REQ-3, RFC 5382 REQ-7: one port for several hosts while remotes differ
+  bool operator==(const PortBehaviour&) const = default;
 };
 
 struct Timers {
@@ -118,5 +120,7 @@ struct KnobValue {
 };
 std::string knob_value(const Behaviour& behaviour, std::string_view knob);
 std::span<const std::string_view> knob_names();
+/// The words it takes; empty: it takes numbers.
+std::span<const std::string_view> knob_words(std::string_view knob);
 
 }  // namespace ginnel::nat

@@ -267,8 +267,8 @@ void Firewall6::answer(Instant now, Side to, uint8_t type, uint8_t code, uint32_
   if (about_error || !outbox_.allow(now)) return;  // RFC 4443 section 2.4 (e)
   MutableBytes room = outbox_.add(to, wire::icmp6_error_max);
   if (room.empty()) return;
-  // The gateway has no IPv6 address of its own here; the destination's stands for it.
-  outbox_.shrink_last(wire::put_icmp6_error(room.data(), &packet[24], type, code, rest, packet));
+  const uint8_t* from = own_ == Ip{} ? &packet[24] : own_.data();
+  outbox_.shrink_last(wire::put_icmp6_error(room.data(), from, type, code, rest, packet));
 }
 
 }  // namespace ginnel::nat

@@ -25,6 +25,8 @@ class Firewall6 {
   void handle_timeout(Instant now);
   std::optional<Instant> next() const { return wheel_.next(); }
   void clear();
+  /// Errors come from it; without one, from the address that could not be reached.
+  void set_own_address(const std::array<uint8_t, 16>& ip) { own_ = ip; }
 
   size_t flow_count() const { return flows_.size(); }
   size_t memory() const { return flows_.memory() + by_key_.memory() + wheel_.memory(); }
@@ -74,6 +76,7 @@ class Firewall6 {
   IndexTable by_key_;
   TimerWheel wheel_;
   std::array<Seen, 64> seen_;
+  Ip own_{};
 };
 
 }  // namespace ginnel::nat

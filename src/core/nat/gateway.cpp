@@ -64,7 +64,9 @@ Verdict Gateway::handle_outside(Instant now, MutableBytes packet, Offload offloa
 Verdict Gateway::enter(Instant now, MutableBytes bytes, Offload offload, Side from) {
   if (wire::ip_version(bytes) == 6) {
     Verdict v = firewall6_.handle(now, bytes, offload, from);
-    return v.action == Action::drop ? drop(v.why) : v;
+    if (v.action == Action::drop) return drop(v.why);
+    ++(v.action == Action::forward_out ? counters_.forwarded_out : counters_.forwarded_in);
+    return v;
   }
   Packet p;
   switch (parse_packet(bytes, offload, p)) {
@@ -78,6 +80,7 @@ Verdict Gateway::enter(Instant now, MutableBytes bytes, Offload offload, Side fr
       return drop(Drop::unsupported);
   }
   if (!may_send(p.ip.source) || p.ip.destination >> 28 >= 14) return drop(Drop::bad_address);
+  if (is_public(p.ip.source)) return drop(Drop::bad_address);  // nobody but us has it, on neither side (RFC 2827)
   if (from == Side::inside && p.ip.destination == inside_address_ && inside_address_ != 0)
     return {Action::local, Drop::none, p.bytes.size()};
   if (p.ip.ttl <= 1 && behaviour_.decrement_ttl) {  // RFC 1812 section 5.3.1
@@ -296,6 +299,8 @@ void Gateway::set_public_addresses(std::span<const Address> addresses) {
     pool_by_ip_.emplace_back(ip_of(address), static_cast<uint32_t>(pool_.size()));
     pool_.push_back(ip_of(address));
     std::sort(pool_by_ip_.begin(), pool_by_ip_.end());
+    pool_first_ = pool_by_ip_.front().first;
+    pool_span_ = pool_by_ip_.back().first - pool_first_;
   }
   table_.clear();
   firewall6_.clear();
@@ -314,7 +319,26 @@ void Gateway::reboot() {
   set_public_addresses(same);
 }
 
-void Gateway::set_inside_address(const Address& address) { inside_address_ = address.v6 ? 0 : ip_of(address); }
+bool Gateway::change(const Behaviour& to) {
+  const Behaviour& is = behaviour_;
+  bool same = is.udp == to.udp && is.tcp == to.tcp && is.icmp == to.icmp && is.ports == to.ports &&
+              is.pooling == to.pooling && is.basic == to.basic && is.table_size == to.table_size &&
+              (is.hairpin == Hairpin::off) == (to.hairpin == Hairpin::off);
+  behaviour_ = to;
+  outbox_.set_rate(to.generated_per_second);
+  if (same) return false;
+  ports_.set_behaviour(to.ports);
+  reboot();
+  table_.set_limit(std::max<uint32_t>(to.table_size, 1));
+  return true;
+}
+
+void Gateway::set_inside_address(const Address& address) {
+  if (address.v6)
+    firewall6_.set_own_address(address.ip);
+  else
+    inside_address_ = ip_of(address);
+}
 
 bool Gateway::add_forward(uint8_t protocol, const Address& outside, const Address& inside) {
   Endpoint from{ip_of(outside), outside.port}, to{ip_of(inside), inside.port};
@@ -358,7 +382,7 @@ void Gateway::prefetch_outside(std::span<const MutableBytes> packets) const {
 }
 
 uint32_t Gateway::pool_index(uint32_t ip) const {
-  if (pool_.size() == 1) return pool_[0] == ip ? 0 : no_index;
+  if (ip - pool_first_ > pool_span_ || pool_.empty()) return no_index;  // most addresses: of others, far away
   auto at = std::lower_bound(pool_by_ip_.begin(), pool_by_ip_.end(), std::pair(ip, 0u));
   return at != pool_by_ip_.end() && at->first == ip ? at->second : no_index;
 }

@@ -65,9 +65,13 @@ class Gateway {
   bool remove_forward(uint8_t protocol, const Address& outside);
   /// Drops every mapping, as if the power had failed; forwards stay, for they are configuration.
   void reboot();
-  /// Mappings of the old addresses end; so do forwards of addresses that are gone.
+  /// From now on behaves like that. True: what is changed decides which mappings there are, so they were dropped, as
+  /// by reboot(). Whole-address forwards do not outlive basic NAT, nor the others its beginning.
+  bool change(const Behaviour& behaviour);
+  /// Every mapping ends, as by reboot(); so do forwards of addresses that are gone.
   void set_public_addresses(std::span<const Address> addresses);
-  /// The gateway's own address on the inside: errors come from it, and packets to it are `local`. Port ignored.
+  /// The gateway's own address on the inside: errors come from it (each of IPv4 and IPv6 has one), and IPv4 packets to
+  /// it are `local`. Port ignored.
   void set_inside_address(const Address& address);
   /// Ends one dynamic mapping; false if there is none.
   bool remove_mapping(Instant now, uint8_t protocol, const Address& outside);
@@ -163,6 +167,7 @@ class Gateway {
   Rng& rng_;
   std::vector<uint32_t> pool_;
   std::vector<std::pair<uint32_t, uint32_t>> pool_by_ip_;  ///< sorted: address, index in pool_
+  uint32_t pool_first_ = 0, pool_span_ = 0;                ///< the lowest, and how far above it the highest is
   uint32_t inside_address_ = 0;
   MappingTable table_;
   PortAllocator ports_;

@@ -166,6 +166,13 @@ bool MappingTable::permitted(uint32_t mapping, uint32_t remote_ip) const {
   return permission(mapping, remote_ip) != no_index;
 }
 
+void MappingTable::set_limit(uint32_t limit) {
+  sessions_.set_limit(limit);
+  mappings_.set_limit(limit);
+  hosts_.set_limit(limit);
+  permissions_.set_limit(limit);
+}
+
 void MappingTable::clear() {
   sessions_.clear();
   mappings_.clear();

@@ -101,6 +101,7 @@ class MappingTable {
   bool permitted(uint32_t mapping, uint32_t remote_ip) const;
 
   void clear();
+  void set_limit(uint32_t limit);  ///< what is beyond it stays
   bool full() const { return sessions_.full() || mappings_.full(); }
   uint32_t session_count() const { return sessions_.size(); }
   uint32_t session_end() const { return sessions_.end(); }

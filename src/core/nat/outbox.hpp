@@ -20,6 +20,7 @@ class Outbox {
 
   explicit Outbox(uint32_t per_second) : per_second_(per_second) {}
 
+  void set_rate(uint32_t per_second) { per_second_ = per_second; }
   /// May another packet of our own be made now? Takes from the budget if so.
   bool allow(Instant now) {
     if (per_second_ == 0) return false;

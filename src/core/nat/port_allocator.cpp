@@ -32,7 +32,8 @@ std::optional<uint16_t> PortSet::next_free(uint32_t from, uint32_t last, uint64_
   return {};
 }
 
-PortAllocator::PortAllocator(const PortBehaviour& behaviour, Rng& rng) : behaviour_(behaviour), rng_(rng) {
+void PortAllocator::set_behaviour(const PortBehaviour& behaviour) {
+  behaviour_ = behaviour;
   if (behaviour_.first == 0) behaviour_.first = 1;
   if (behaviour_.last < behaviour_.first) behaviour_.last = behaviour_.first;
   behaviour_.block = std::max<uint16_t>(behaviour_.block, 1);

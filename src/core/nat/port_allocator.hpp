@@ -44,9 +44,10 @@ struct PortMemory {
 
 class PortAllocator {
  public:
-  PortAllocator(const PortBehaviour& behaviour, Rng& rng);
+  PortAllocator(const PortBehaviour& behaviour, Rng& rng) : rng_(rng) { set_behaviour(behaviour); }
 
-  void set_addresses(size_t count);  ///< forgets everything
+  void set_behaviour(const PortBehaviour& behaviour);  ///< set_addresses() has to follow
+  void set_addresses(size_t count);                    ///< forgets everything
 
   /// `taken` is asked besides the ports in use: another reason why this one may not be had, or nullptr. `beside` is
   /// wanted first, if not 0: next to the outside port of the inside port's neighbour.

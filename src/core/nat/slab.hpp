@@ -18,6 +18,7 @@ class Slab {
   T& operator[](uint32_t index) { return chunks_[index / chunk][index % chunk]; }
   const T& operator[](uint32_t index) const { return chunks_[index / chunk][index % chunk]; }
 
+  void set_limit(uint32_t limit) { limit_ = limit; }
   bool full() const { return size_ >= limit_; }
   /// no_index when full.
   uint32_t take() {
