@@ -46,13 +46,9 @@ struct FloodResult {
 FloodResult run_flood(const Host& receiver, const Host& sender, const FloodOptions& options);
 
 // ---- single bytes
-/// Sends back what comes, on any address of the host.
-Process start_echo(const Host& host, uint16_t port);
 /// ms until the kernel has a TCP connection to it: one round trip.
 double connect_ms(const Host& from, const std::string& address, uint16_t port);
-/// From now on tries 127.0.0.1:port until something listens, sends a byte there, and prints when its echo came: for
-/// echo_time().
-Process start_prober(const Host& host, uint16_t port);
+/// When the echo of a prober (lab/echo.hpp) came.
 Time echo_time(Process& prober, Time deadline);
 
 // ---- costs

@@ -9,6 +9,7 @@
 
 #include "bench/measure.hpp"
 #include "lab/agent.hpp"
+#include "lab/echo.hpp"
 #include "lab/error.hpp"
 #include "lab/sandbox.hpp"
 #include "lab/topology.hpp"
@@ -226,9 +227,9 @@ class BulkBench {
   const Plan& plan_;
   Report& report_;
   Lab lab_;
-  Host& server_;
-  Host& service_;
-  Host& user_;
+  const Host& server_;
+  const Host& service_;
+  const Host& user_;
   Process echo_;
   std::deque<Agent> agents_;  ///< the server first
   std::string echo_ticket_;
@@ -246,8 +247,8 @@ class FirstBytesBench {
       : plan_(plan),
         report_(report),
         server_(lab_.add_host("server", kServerAddress)),
-        a_(lab_.add_site("home-a", {.address = kServiceAddress, .link = {.delay = 25ms}})),
-        b_(lab_.add_site("home-b", {.address = kUserAddress, .link = {.delay = 25ms}})),
+        a_(lab_.add_site("home-a", {.address = kServiceAddress, .link = both_ways("delay=25ms")})),
+        b_(lab_.add_site("home-b", {.address = kUserAddress, .link = both_ways("delay=25ms")})),
         echo_(start_echo(a_.machine(), kEchoPort)),
         server_echo_(start_echo(server_, kEchoPort)),
         server_agent_(start_server(server_, plan.binary)),
@@ -300,7 +301,7 @@ class FirstBytesBench {
   const Plan& plan_;
   Report& report_;
   Lab lab_;
-  Host& server_;
+  const Host& server_;
   Site& a_;
   Site& b_;
   Process echo_, server_echo_;
@@ -361,8 +362,8 @@ class MemoryBench {
   const Plan& plan_;
   Report& report_;
   Lab lab_;
-  Host& server_;
-  Host& machine_;
+  const Host& server_;
+  const Host& machine_;
   Agent server_agent_;
   std::string url_;
   std::deque<Agent> idle_;

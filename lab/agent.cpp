@@ -14,12 +14,12 @@ namespace {
 
 std::string log_file(const std::string& name) { return scratch() + "/" + name + ".log"; }
 
-Command command_of(const std::string& binary, const std::string& name, std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), binary);
+Command command_of(Words program, const std::string& name, const Words& arguments) {
+  program.insert(program.end(), arguments.begin(), arguments.end());
   for (const auto& word : {std::string("--json"), std::string("--state"), Agent::state_directory(name)}) {
-    arguments.push_back(word);
+    program.push_back(word);
   }
-  return {.argv = std::move(arguments), .err = Stream::to_file(log_file(name))};
+  return {.argv = std::move(program), .err = Stream::to_file(log_file(name))};
 }
 
 Words with(Words words, const Words& extra) {
@@ -48,10 +48,10 @@ double Event::number(std::string_view key) const { return std::strtod(text(key).
 
 std::string Agent::state_directory(const std::string& name) { return scratch() + "/state-" + name; }
 
-Agent::Agent(const Host& host, const std::string& binary, std::string name, std::vector<std::string> arguments)
+Agent::Agent(const Host& host, const Words& program, std::string name, const Words& arguments)
     : name_(std::move(name)) {
   ::mkdir(state_directory(name_).c_str(), 0700);
-  process_ = host.start(command_of(binary, name_, std::move(arguments)));
+  process_ = host.start(command_of(program, name_, arguments));
 }
 
 void Agent::pump() {

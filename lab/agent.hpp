@@ -28,9 +28,13 @@ class Agent {
  public:
   using Match = std::function<bool(const Event&)>;
 
-  /// Starts `binary arguments... --json --state DIR`. DIR belongs to `name`: the same name again is the same identity.
+  /// Starts `program arguments... --json --state DIR`. DIR belongs to `name`: the same name again is the same identity.
   /// Its stderr is added to a file that `said()` gives.
-  Agent(const Host& host, const std::string& binary, std::string name, std::vector<std::string> arguments);
+  Agent(const Host& host, const std::vector<std::string>& program, std::string name,
+        const std::vector<std::string>& arguments);
+
+  Agent(const Host& host, const std::string& program, std::string name, const std::vector<std::string>& arguments)
+      : Agent(host, std::vector{program}, std::move(name), arguments) {}
 
   // Waiting. An event that has already come counts, from number `from` on.
   const Event* wait_for(const Match& match, Time deadline, size_t from = 0);

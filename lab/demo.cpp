@@ -8,6 +8,7 @@
 #include <fstream>
 #include <random>
 
+#include "base/result.hpp"
 #include "lab/agent.hpp"
 #include "lab/error.hpp"
 #include "lab/narrator.hpp"
@@ -109,8 +110,8 @@ class Demo {
   }
 
   void build_network() {
-    server_ = &lab_.add_host("server", "203.0.113.10", {.delay = 10ms, .up = 200 * kMbit, .down = 200 * kMbit});
-    const Link line{.up = 1000 * kMbit, .down = 1000 * kMbit};
+    server_ = &lab_.add_host("server", "203.0.113.10", both_ways("delay=10ms,rate=200mbit"));
+    const Link line = both_ways("rate=1gbit");
     a_ = &lab_.add_site("home-a", {.address = "198.51.100.20", .subnet = "192.168.1.0/24", .link = line});
     b_ = &lab_.add_site("home-b", {.address = "192.0.2.40", .subnet = "10.0.0.0/24", .link = line});
   }
@@ -237,7 +238,7 @@ class Demo {
   const DemoOptions& options_;
   Narrator& narrator_;
   Lab lab_;
-  Host* server_ = nullptr;
+  const Host* server_ = nullptr;
   Site* a_ = nullptr;
   Site* b_ = nullptr;
   Process web_;
@@ -249,23 +250,17 @@ class Demo {
   size_t direct_from_ = 0;  ///< bytes that had come when it became direct
 };
 
-/// /proc/self/exe means another program to every process: resolve it here, once.
-std::string resolved(const std::string& binary) {
-  char path[4096];
-  const ssize_t n = ::readlink(binary.c_str(), path, sizeof path);
-  return n > 0 && binary.starts_with("/proc/") ? std::string(path, static_cast<size_t>(n)) : binary;
-}
-
 }  // namespace
 
 int run_demo(const DemoOptions& options) {
-  DemoOptions with_path = options;
-  with_path.binary = resolved(options.binary);
   using Style = Narrator::Style;
   Narrator narrator(options.quiet ? Style::quiet : options.json ? Style::json : Style::human);
   std::string why;
-  const int code = run_in_sandbox([&] { return Demo(with_path, narrator).run(); }, &why);
-  if (!why.empty()) std::fprintf(stderr, "lab: %s\n", why.c_str());
+  const int code = run_in_sandbox([&] { return Demo(options, narrator).run(); }, &why);
+  if (!why.empty()) {
+    std::fprintf(stderr, "lab: %s\n", why.c_str());
+    return static_cast<int>(Errc::permission);
+  }
   if (code > 128) narrator.say("\nInterrupted. The small internet is gone again.\n");
   return code;
 }

@@ -7,7 +7,7 @@
 namespace ginnel::lab {
 
 struct DemoOptions {
-  std::string binary = "/proc/self/exe";  ///< the ginnel to run
+  std::string binary;  ///< the ginnel to run
   int file_mib = 256;
   bool json = false;   ///< steps as JSON lines
   bool quiet = false;  ///< only the exit code

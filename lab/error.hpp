@@ -1,15 +1,19 @@
-// How the lab fails. It is a test bench and not a product: whoever builds a network wants the first broken step to end
-// it with one sentence, so set-up throws, and sandbox.cpp alone catches. What a scenario waits for is never thrown.
+// How the lab fails. Whoever builds a network wants the first broken step to end it with one sentence, so set-up
+// throws, and only sandbox.cpp and the commands catch. What a scenario waits for is never thrown.
 #pragma once
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 
+#include "base/result.hpp"
+
 namespace ginnel::lab {
 
 struct LabError : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  explicit LabError(const std::string& sentence, Errc why = Errc::internal) : runtime_error(sentence), code(why) {}
+
+  Errc code;  ///< what the command line ends with
 };
 
 /// "what: No such file or directory", from errno.

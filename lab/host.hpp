@@ -24,19 +24,25 @@ class Host {
   std::string run(const std::string& words_of_command) const;
   void nft(const std::string& rules) const;  ///< as `nft -f -`
   void ip(const std::string& lines) const;   ///< as `ip -batch -`: one command a line, without "ip"
+  void later(const std::string& line) { pending_ += line + "\n"; }       ///< for ip, together with others
+  void flush();                                                          ///< does what was put off
   void sysctl(const std::string& path, const std::string& value) const;  ///< "net/ipv4/ip_forward"
+
+  void enable_ipv6(const std::string& interface) const;  ///< off in a new host; addresses are good at once
+  static bool has_ipv6();                                ///< this kernel
 
   /// True once something listens on this TCP port of 127.0.0.1.
   bool wait_listening(uint16_t port, Time deadline) const;
 
   const std::string& name() const { return name_; }
   int netns() const { return netns_; }
-  /// Its main address; topology.cpp sets it.
-  std::string address;
+  /// Its main addresses; topology.cpp sets them. An IPv6-only machine has the same in both.
+  std::string address, address6;
 
  private:
   std::string name_;
   int netns_ = -1;
+  std::string pending_;
 };
 
 }  // namespace ginnel::lab

@@ -264,6 +264,12 @@ std::string run(Command command, int netns, Duration patience) {
   return run_with_input(std::move(command), {}, netns, patience);
 }
 
+std::string own_binary() {
+  char path[4096];
+  const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
+  return n > 0 ? std::string(path, static_cast<size_t>(n)) : "ginnel";
+}
+
 std::vector<std::string> words(std::string_view text) {
   std::vector<std::string> out;
   for (size_t at = 0; (at = text.find_first_not_of(' ', at)) != text.npos;) {

@@ -89,6 +89,9 @@ std::string run(Command command, int netns = -1, Duration patience = 10s);
 /// The same with text on its stdin: for `ip -batch -` and `nft -f -`.
 std::string run_with_input(Command command, const std::string& input, int netns = -1, Duration patience = 10s);
 
+/// The program that this is, by a name that means the same to every process.
+std::string own_binary();
+
 /// Splits at spaces: "ip link set lo up". No quoting.
 std::vector<std::string> words(std::string_view text);
 

@@ -63,6 +63,9 @@ void furnish() {
   mount_or_throw("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   mount_or_throw("ginnel-lab", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=80%");
   for (const char* dir : {"/run/netns", "/run/sshd", scratch().c_str()}) ::mkdir(dir, 0755);
+  const int hosts = ::open(hosts_file().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (hosts >= 0) ::close(hosts);
+  ::mount(hosts_file().c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr);  // without it names are merely unknown
   // Where a container masks parts of /proc the kernel refuses a new one; the old one then still serves /proc/self.
   ::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
 }
@@ -76,11 +79,14 @@ void tie_to_parent(pid_t parent) {
 }
 
 int run_body(const std::function<int()>& body) {
-  const char* path = ::getenv("PATH");  // an ordinary user's has no sbin, where ip, nft and tc live
-  ::setenv("PATH", ((path ? path : "/usr/bin:/bin") + std::string(":/usr/sbin:/sbin")).c_str(), 1);
+  add_sbin_to_path();
   int code = 1;
   try {
     code = body();
+  } catch (const LabError& e) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "lab: %s\n", e.what());
+    code = static_cast<int>(e.code);
   } catch (const std::exception& e) {
     std::fflush(stdout);
     std::fprintf(stderr, "lab: %s\n", e.what());
@@ -155,6 +161,16 @@ int wait_watching(pid_t child, const sigset_t& watched, const std::function<void
 
 const std::string& scratch() {
   static const std::string path = "/run/lab";
+  return path;
+}
+
+void add_sbin_to_path() {
+  const char* path = ::getenv("PATH");
+  ::setenv("PATH", ((path ? path : "/usr/bin:/bin") + std::string(":/usr/sbin:/sbin")).c_str(), 1);
+}
+
+const std::string& hosts_file() {
+  static const std::string path = scratch() + "/hosts";
   return path;
 }
 

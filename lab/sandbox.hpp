@@ -13,9 +13,15 @@ namespace ginnel::lab {
 /// empty if the body itself gave 77).
 inline constexpr int exit_no_sandbox = 77;
 
-/// Runs `body` in a new sandbox and gives its result; 128 + signal if it was killed or interrupted, 1 if it threw (the
-/// sentence is on stderr). Call it from a program's only thread.
+/// Runs `body` in a new sandbox and gives its result; 128 + signal if it was killed or interrupted, LabError's code or
+/// 1 if it threw (the sentence is on stderr). Call it from a program's only thread.
 int run_in_sandbox(const std::function<int()>& body, std::string* why = nullptr);
+
+/// An ordinary user's PATH has none, and ip and nft live there.
+void add_sbin_to_path();
+
+/// A file inside it that programs find as /etc/hosts; whoever names machines writes it.
+const std::string& hosts_file();
 
 /// A directory on memory that exists only inside the sandbox. Bodies put their files there.
 const std::string& scratch();

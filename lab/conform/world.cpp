@@ -1,6 +1,6 @@
 #include "lab/conform/world.hpp"
 
-#include "lab/wire.hpp"
+#include "lab/line.hpp"
 
 namespace ginnel::lab {
 namespace {
@@ -22,8 +22,8 @@ table ip conformance {
 
 World::World(int outside_addresses) {
   gateway_.ip("link add lan type veth peer name lan netns inside\nlink add wan type veth peer name wan netns outside");
-  for (const auto* end : {&inside_, &gateway_}) plain_frames(*end, "lan");
-  for (const auto* end : {&outside_, &gateway_}) plain_frames(*end, "wan");
+  for (const auto* end : {&inside_, &gateway_}) set_offloads(*end, "lan", false);
+  for (const auto* end : {&outside_, &gateway_}) set_offloads(*end, "wan", false);
   const std::string mtu = "link set wan up mtu " + std::to_string(mtu_outside);
 
   std::string lines = "link set lan up";

@@ -9,6 +9,7 @@
 
 #include "app/bridge.hpp"
 #include "app/driver.hpp"
+#include "app/portmap_hands.hpp"
 #include "app/report.hpp"
 #include "core/peer/node.hpp"
 #include "drive/entropy.hpp"
@@ -17,12 +18,16 @@
 
 namespace ginnel::app {
 
+struct AgentConfig {
+  std::optional<HttpProxy> proxy;         ///< the server may be reached through it, where nothing else leads there
+  uint16_t port = 0;                      ///< of our UDP and TCP sockets; 0: any, and TCP only while it is needed
+  std::vector<reach::Arranged> forwards;  ///< that lead to that port
+  bool map_ports = true;                  ///< ask the gateway for a way in (never with a node that stays on the relay)
+};
+
 class Agent {
  public:
-  /// With a proxy the server may be reached through it, where nothing else leads there. `port`: of our UDP and TCP
-  /// sockets; 0: any, and TCP only while it is needed.
-  Agent(Loop& loop, peer::NodeConfig config, std::optional<HttpProxy> proxy, const crypto::Identity& self, Reporter report,
-        uint16_t port = 0);
+  Agent(Loop& loop, peer::NodeConfig node, AgentConfig config, const crypto::Identity& self, Reporter report);
 
   /// Opens the sockets and begins. `on_event` gets every event of the node after the agent has looked at it.
   std::optional<Error> start(std::function<void(const peer::NodeEvent&)> on_event);
@@ -48,15 +53,21 @@ class Agent {
   void bury(std::map<Key, std::unique_ptr<Bridge>>::iterator at);
   void tell_path(peer::PeerId id, const peer::PathReport& path);
   void tell_server_up(const rendezvous::LinkCarrier& carrier);
+  void tell_search(const peer::Searched& search);
+  void want_mappings();
+  void handle(const portmap::ClientEvent& event);
+  void set_mapping(const portmap::Wanted& inside, const std::optional<Address>& outside);
 
   Loop& loop_;
-  uint16_t port_;
+  AgentConfig config_;
   Entropy entropy_;
-  std::optional<HttpProxy> proxy_;
   Reporter report_;
   peer::Node node_;
   Driver<peer::Node> driver_;
   InterfaceMonitor monitor_;
+  std::optional<PortmapHands> portmap_;
+  std::vector<portmap::Wanted> wanted_;
+  std::map<portmap::Wanted, Address> mapped_;
   std::function<void(const peer::NodeEvent&)> on_event_;
   std::map<Key, std::unique_ptr<Bridge>> bridges_;
   std::vector<std::unique_ptr<Bridge>> buried_;  ///< destroyed when none of their callbacks can be running

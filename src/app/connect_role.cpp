@@ -19,10 +19,11 @@ constexpr size_t waiting_count_max = 1024;
 
 class Connect {
  public:
-  Connect(Loop& loop, const crypto::Identity& self, wire::Ticket ticket, bool stdio, bool relay_only,
+  Connect(Loop& loop, const crypto::Identity& self, wire::Ticket ticket, const ConnectOptions& options,
           std::optional<HttpProxy> proxy, Reporter report)
-      : loop_(loop), ticket_(std::move(ticket)), stdio_(stdio), report_(report),
-        agent_(loop, {.server = ticket_.server, .relay_only = relay_only}, std::move(proxy), self, report),
+      : loop_(loop), ticket_(std::move(ticket)), stdio_(options.stdio), report_(report),
+        agent_(loop, {.server = ticket_.server, .relay_only = options.relay_only, .search = options.search},
+               {.proxy = std::move(proxy), .map_ports = options.map_ports}, self, report),
         patience_timer_(loop, [this] { give_up(not_here()); }), expire_timer_(loop, [this] { expire_waiting(); }) {}
 
   std::optional<Error> run(const std::string& listen) {
@@ -171,7 +172,7 @@ std::optional<Error> run_connect(const CommonOptions& common, const ConnectOptio
   if (!self) return self.error();
   raise_open_files();
   Loop loop;
-  return Connect(loop, *self, *ticket, options.stdio, options.relay_only, *proxy, report).run(options.listen);
+  return Connect(loop, *self, *ticket, options, *proxy, report).run(options.listen);
 }
 
 Result<std::string> peer_id(const CommonOptions& common) {

@@ -89,11 +89,10 @@ Result<Forwards> parse_forwards(const std::vector<std::string>& texts) {
 class Expose {
  public:
   Expose(Loop& loop, const crypto::Identity& self, wire::ServerUrl server, Target target, peer::ServiceSecret secret,
-         std::set<PublicKey> allowed, std::optional<uint32_t> expires, const Forwards& forwards,
-         std::optional<HttpProxy> proxy, Reporter report)
+         std::set<PublicKey> allowed, std::optional<uint32_t> expires, peer::NodeConfig node, AgentConfig config,
+         Reporter report)
       : loop_(loop), server_(server), target_(std::move(target)), secret_(secret), allowed_(std::move(allowed)),
-        report_(report), agent_(loop, node_config(server, secret, forwards), std::move(proxy), self, report, forwards.port) {
-    agent_.node().set_arranged(loop.now(), forwards.outside);
+        report_(report), agent_(loop, std::move(node), std::move(config), self, report) {
     ticket_.peer = self.public_key();
     ticket_.server = std::move(server);
     ticket_.capability = peer::issue(secret_, expires);
@@ -114,16 +113,6 @@ class Expose {
     Loop::Timer limit;
   };
   using Key = std::pair<peer::PeerId, quic::StreamId>;
-
-  static peer::NodeConfig node_config(const wire::ServerUrl& server, const peer::ServiceSecret& secret,
-                                      const Forwards& forwards) {
-    peer::NodeConfig config;
-    config.server = server;
-    config.services = {peer::service_id(secret)};
-    config.tcp_port = forwards.port;
-    config.listen_tcp = forwards.port != 0;
-    return config;
-  }
 
   void handle(const peer::NodeEvent& event) {
     if (std::holds_alternative<peer::Registered>(event) && !std::exchange(ready_, true)) {
@@ -277,7 +266,10 @@ std::optional<Error> run_expose(const CommonOptions& common, const ExposeOptions
   if (!secret) return secret.error();
   raise_open_files();
   Loop loop;
-  return Expose(loop, *self, *server, *target, *secret, std::move(allowed), *expires, *forwards, *proxy, report).run();
+  peer::NodeConfig node{.server = *server, .services = {peer::service_id(*secret)}, .tcp_port = forwards->port,
+                        .listen_tcp = forwards->port != 0, .relay_only = options.relay_only, .search = options.search};
+  AgentConfig config{*proxy, forwards->port, forwards->outside, options.map_ports};
+  return Expose(loop, *self, *server, *target, *secret, std::move(allowed), *expires, std::move(node), std::move(config), report).run();
 }
 
 }  // namespace ginnel::app

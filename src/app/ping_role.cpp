@@ -15,7 +15,8 @@ class Ping {
   Ping(Loop& loop, const crypto::Identity& self, wire::Ticket ticket, const PingOptions& options,
        std::optional<HttpProxy> proxy, Reporter report)
       : loop_(loop), ticket_(std::move(ticket)), options_(options), report_(report),
-        agent_(loop, {.server = ticket_.server, .relay_only = options.relay_only}, std::move(proxy), self, report),
+        agent_(loop, {.server = ticket_.server, .relay_only = options.relay_only, .search = options.search},
+               {.proxy = std::move(proxy), .map_ports = options.map_ports}, self, report),
         tick_(loop, [this] { look(); }) {}
 
   std::optional<Error> run() {

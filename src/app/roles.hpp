@@ -24,30 +24,33 @@ struct ServerOptions {
   std::string tls_key;
 };
 
-struct ExposeOptions {
+/// What all who have peers may be told.
+struct PeerOptions {
+  bool relay_only = false;
+  bool map_ports = true;             ///< ask the gateway for a way in
+  bool search = true;                ///< for the ports of symmetric NATs
+  ProxyOptions proxy;
+};
+
+struct ExposeOptions : PeerOptions {
   std::string target;                ///< PORT, HOST:PORT or unix:PATH
   std::string server;                ///< URL
   std::string name;                  ///< empty: made from the target
   std::vector<std::string> allow;    ///< peers that may use it instead of whoever has the ticket
   std::string expires;               ///< of the ticket: "30m", "12h", "7d"; empty: never
   std::vector<std::string> forwards;  ///< "PUBLIC:PORT" or "PUBLIC:PORT=LOCALPORT": made by hand at the router
-  ProxyOptions proxy;
 };
 
-struct ConnectOptions {
+struct ConnectOptions : PeerOptions {
   std::string ticket;
   std::string listen;                ///< ADDR:PORT; empty: 127.0.0.1 and a free port
   bool stdio = false;
-  bool relay_only = false;
-  ProxyOptions proxy;
 };
 
-struct PingOptions {
+struct PingOptions : PeerOptions {
   std::string ticket;
   int count = 0;                     ///< 0: until interrupted
   double interval = 1.0;             ///< seconds
-  bool relay_only = false;
-  ProxyOptions proxy;
 };
 
 struct CheckOptions {

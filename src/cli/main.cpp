@@ -4,11 +4,10 @@
 #include <string>
 
 #include "app/roles.hpp"
-#include "cli/conformance_command.hpp"
+#include "cli/lab_commands.hpp"
 #include "cli/nat_command.hpp"
 #include "cli/output.hpp"
 #include "drive/process_limits.hpp"
-#include "lab/demo.hpp"
 
 namespace {
 
@@ -43,7 +42,11 @@ void add_common(CLI::App* command, cli::Common& common) {
   command->add_flag("-v,--verbose", common.verbosity, "Say more");
 }
 
-void add_proxy(CLI::App* command, app::ProxyOptions& proxy) {
+void add_peer_options(CLI::App* command, app::PeerOptions& options) {
+  command->add_flag("--relay-only", options.relay_only, "Tell the other side no addresses: stay on the relay");
+  command->add_flag("!--no-port-mapping", options.map_ports, "Do not ask the router to let the other side in (PCP, NAT-PMP, UPnP)");
+  command->add_flag("!--no-search", options.search, "Do not search for the ports of symmetric NATs");
+  app::ProxyOptions& proxy = options.proxy;
   proxy.environment = environment({"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"});
   proxy.no_proxy = environment({"no_proxy", "NO_PROXY"});
   command->add_option("--proxy", proxy.url, "HTTP proxy that may lead to the server ($https_proxy): http://[USER:PASSWORD@]HOST:PORT")->type_name("URL");
@@ -79,7 +82,7 @@ int main(int argc, char** argv) {
   expose_command->add_option("--allow", expose.allow, "Let in this peer only, with any ticket; may be repeated")->type_name("PEER");
   expose_command->add_option("--expires", expose.expires, "The ticket ends after 30m, 12h, 7d ... (never)")->type_name("TIME");
   expose_command->add_option("--forward", expose.forwards, "Your router forwards this public address, UDP and TCP, to us (LOCALPORT: that PORT); may be repeated")->type_name("ADDR:PORT[=LOCALPORT]");
-  add_proxy(expose_command, expose.proxy);
+  add_peer_options(expose_command, expose);
   expose_command->callback([&] { role = [&](auto& report) { return app::run_expose(common.options, expose, report); }; });
 
   app::ConnectOptions connect;
@@ -87,8 +90,7 @@ int main(int argc, char** argv) {
   connect_command->add_option("ticket", connect.ticket, "As `ginnel expose` printed it")->required()->type_name("TICKET");
   auto* listen = connect_command->add_option("--listen", connect.listen, "Where applications connect (127.0.0.1, a free port)")->type_name("ADDR:PORT");
   connect_command->add_flag("--stdio", connect.stdio, "Use stdin and stdout instead of a port: for ssh's ProxyCommand")->excludes(listen);
-  connect_command->add_flag("--relay-only", connect.relay_only, "Tell the other side no addresses: stay on the relay");
-  add_proxy(connect_command, connect.proxy);
+  add_peer_options(connect_command, connect);
   connect_command->callback([&] {
     data_on_stdout = connect.stdio;
     role = [&](auto& report) { return app::run_connect(common.options, connect, report); };
@@ -99,8 +101,7 @@ int main(int argc, char** argv) {
   ping_command->add_option("ticket", ping.ticket, "As `ginnel expose` printed it")->required()->type_name("TICKET");
   ping_command->add_option("-c,--count", ping.count, "Stop after so many (never)");
   ping_command->add_option("-i,--interval", ping.interval, "Seconds between two (1)")->check(CLI::Range(0.05, 3600.0));
-  ping_command->add_flag("--relay-only", ping.relay_only, "Stay on the relay");
-  add_proxy(ping_command, ping.proxy);
+  add_peer_options(ping_command, ping);
   ping_command->callback([&] { role = [&](auto& report) { return app::run_ping(common.options, ping, report); }; });
 
   app::CheckOptions check;
@@ -122,25 +123,15 @@ int main(int argc, char** argv) {
   auto* nat_command = nat.add_to(cli, common, role);
   for (auto* command : {nat_command, server_command, expose_command, connect_command, ping_command, check_command, id_command}) add_common(command, common);
 
-  auto* lab_command = cli.add_subcommand("lab", "A laboratory of NATs in network namespaces");
-  lab_command->require_subcommand(1);
-  lab::DemoOptions demo;
-  auto* demo_command = lab_command->add_subcommand("demo", "A download between two homes behind NATs: relayed at once, direct a moment later");
-  int demo_result = -1;
-  demo_command->add_option("--size", demo.file_mib, "Size of the file in MiB (256)")->check(CLI::Range(1, 100'000));
-  demo_command->add_flag("--json", demo.json, "Steps as JSON lines");
-  demo_command->callback([&] { demo_result = lab::run_demo(demo); });
-
-  std::function<int()> lab_role;
-  cli::add_conformance_command(*lab_command, lab_role);
+  std::function<int()> lab_command;
+  cli::add_lab_commands(cli, cli::cut_off_command(argc, argv), lab_command);
 
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return cli.exit(e) == 0 ? 0 : static_cast<int>(Errc::usage);
   }
-  if (demo_result >= 0) return demo_result;
-  if (lab_role) return lab_role();
+  if (lab_command) return lab_command();
   ignore_sigpipe();
   cli::Output output(common.json, common.verbosity, data_on_stdout);
   try {

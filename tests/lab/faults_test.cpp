@@ -39,7 +39,7 @@ TEST(LabFaults, DirectPathBlackholedInTheMiddleOfAGigabyte) {
     ASSERT_TRUE(transfer.wait_share(0.25, in(60s)));
     connect.pump();
     const size_t before = connect.events().size();
-    net.lab.blackhole(net.a.address(), net.b.address());
+    net.lab.blackhole(net.a.name(), net.b.name());
     const Time lost = now();
     const Event* relay = connect.wait_path("relay", in(10s), before);
     EXPECT_TRUE(relay) << connect.said();
@@ -56,10 +56,10 @@ TEST(LabFaults, DirectPathComesBackAfterABlackhole) {
     ASSERT_EQ(Transfer(net.b.machine(), 9000, 1000).finish(in(10s)).fault, "");
     ASSERT_TRUE(connect.wait_direct(in(10s))) << connect.said();
     size_t before = connect.events().size();
-    net.lab.blackhole(net.a.address(), net.b.address());
+    net.lab.blackhole(net.a.name(), net.b.name());
     ASSERT_TRUE(connect.wait_path("relay", in(20s), before)) << "an idle session should notice, too";
     before = connect.events().size();
-    net.lab.heal(net.a.address(), net.b.address());
+    net.lab.heal(net.a.name(), net.b.name());
     EXPECT_TRUE(connect.wait_direct(in(30s), before)) << connect.said();
     tell_if_failed({&net.expose, &connect});
     EXPECT_EQ(Transfer(net.b.machine(), 9000, 1000).finish(in(10s)).fault, "");
@@ -81,7 +81,7 @@ TEST(LabFaults, ServerKilledInTheMiddleOfADirectTransfer) {
 
 TEST(LabFaults, ServerKilledInTheMiddleOfARelayedTransfer) {
   in_sandbox([] {
-    TwoHomes net({}, {}, {.up = 400 * kMbit, .down = 400 * kMbit});
+    TwoHomes net({}, {}, both_ways("rate=400mbit"));
     Process source = start_source(net.a.machine(), 8000);
     Agent connect = net.connect({"--relay-only"});
     Transfer transfer(net.b.machine(), 9000, kGb / 4);
@@ -100,7 +100,7 @@ TEST(LabFaults, HomeRouterRebootsAndChangesItsAddress) {
     Transfer transfer(net.b.machine(), 9000, kGb);
     ASSERT_TRUE(connect.wait_direct(in(10s))) << connect.said();
     ASSERT_TRUE(transfer.wait_share(0.25, in(60s)));
-    net.lab.change_address(net.b, "192.0.2.41");
+    net.lab.change_address(net.b.name(), "192.0.2.41");
     finish_intact(transfer, "another public address at home B");
   });
 }

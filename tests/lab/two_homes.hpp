@@ -37,8 +37,8 @@ struct TwoHomes {
     server_agent.ready();
   }
 
-  Lab lab;
-  Host& server;
+  Lab lab{ginnel_binary()};
+  const Host& server;
   Site& a;
   Site& b;
   Agent server_agent;

@@ -23,6 +23,7 @@ using Strings = std::vector<std::string>;
 const std::map<std::string, std::string, std::less<>> library_of_folder = {
     {"ngtcp2", "+ngtcp2"}, {"gnutls", "+gnutls"}, {"boost", "+boost"},
     {"openssl", "+openssl"}, {"CLI", "+CLI"},     {"spdlog", "+spdlog"}, {"fmt", "+spdlog"},  {"expat.h", "+expat"},
+    {"toml++", "+toml"},
 };
 
 /// The hands, and nobody else, talk to the kernel.

@@ -30,6 +30,10 @@ SearchChoice choose_search(const wire::NatView& own, const wire::NatView& theirs
   return {{}, we, "how the symmetric NAT chooses its ports is not known yet"};
 }
 
+std::string_view to_string(SearchKind kind) {
+  return kind == SearchKind::prediction ? "prediction" : kind == SearchKind::birthday ? "birthday" : "diagonal";
+}
+
 size_t birthday_sockets(const PortPattern& ports) {
   size_t range = size_t{ports.high} - ports.low + 1;
   bool block = ports.kind == PortPattern::Kind::block;

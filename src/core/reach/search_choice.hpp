@@ -15,6 +15,9 @@ struct SearchChoice {
 
 SearchChoice choose_search(const wire::NatView& own, const wire::NatView& theirs, bool dialler);
 
+/// As events call it.
+std::string_view to_string(wire::SearchKind kind);
+
 /// How many sockets a birthday search may open: a quarter of what the NAT gives a subscriber, if that is known (RFC 6888
 /// REQ-4: others of the house need ports, too), and never more than the budget.
 size_t birthday_sockets(const wire::PortPattern& ports);
