@@ -4,24 +4,23 @@
 
 namespace ginnel::sim {
 
-Agent::Agent(World& world, std::string name, const SiteConfig& site, std::optional<wire::ServiceId> service)
-    : Agent(world, name, world.add_site(name, site), service) {}
+Agent::Agent(World& world, std::string name, const SiteConfig& site, std::optional<wire::ServiceId> service,
+             peer::NodeConfig config)
+    : Agent(world, name, world.add_site(name, site), service, std::move(config)) {}
 
-Agent::Agent(World& world, std::string name, SiteId site, std::optional<wire::ServiceId> service)
+Agent::Agent(World& world, std::string name, SiteId site, std::optional<wire::ServiceId> service, peer::NodeConfig config)
     : world_(world), identity_(crypto::Identity::generate(world.random)), service_(service), site_(site) {
   Stack& stack = world.add_host(site);
-  peer::NodeConfig config;
   config.server = world.server_url();
   if (service) config.services = {*service};
   host_ = std::make_unique<MachineHost<peer::Node>>(
       world.commons, stack, world.random.fork(), std::move(name), [this](peer::NodeEvent& event) { on_event(event); },
       config, identity_);
   host_->coalesce = world.coalesce;
-  uint16_t ports[2] = {};
   for (bool v6 : {false, true})
     if (!stack.source_for(Address{.ip = {}, .port = 0, .v6 = v6}).is_unspecified())
-      ports[v6] = stack.open_udp(0, Address{.ip = {}, .port = 0, .v6 = v6}).port;
-  host_->machine().set_ports(ports[0], ports[1]);
+      udp_port_[v6] = stack.open_udp(0, Address{.ip = {}, .port = 0, .v6 = v6}).port;
+  host_->machine().set_ports(udp_port_[0], udp_port_[1]);
 }
 
 void Agent::start() {
@@ -40,6 +39,11 @@ peer::PeerId Agent::dial(const Agent& to) {
   note("dials", to.host_->name());
   host_->drain();
   return id;
+}
+
+void Agent::arrange(std::vector<reach::Arranged> arranged) {
+  host_->machine().set_arranged(world_.clock.now(), std::move(arranged));
+  host_->drain();
 }
 
 void Agent::use(peer::PeerId id, const std::function<void(peer::Peer&)>& command) {

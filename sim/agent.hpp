@@ -25,16 +25,20 @@ class Agent {
   };
   using OnPeerEvent = std::function<void(peer::PeerId, const peer::PeerEvent&)>;
 
-  /// At a site of its own. With a service it exposes, without one it dials.
-  Agent(World& world, std::string name, const SiteConfig& site, std::optional<wire::ServiceId> service);
+  /// At a site of its own. With a service it exposes, without one it dials. Of `config` the server and the UDP ports are
+  /// filled in.
+  Agent(World& world, std::string name, const SiteConfig& site, std::optional<wire::ServiceId> service,
+        peer::NodeConfig config = {});
   /// On a new host of a site that is there.
-  Agent(World& world, std::string name, SiteId site, std::optional<wire::ServiceId> service);
+  Agent(World& world, std::string name, SiteId site, std::optional<wire::ServiceId> service, peer::NodeConfig config = {});
 
   // ---- commands
   void start();
   /// Its interfaces changed, as after World::move of a site without a NAT.
   void tell_interfaces();
   peer::PeerId dial(const Agent& to);
+  /// Ways in that were made for it.
+  void arrange(std::vector<reach::Arranged> arranged);
   /// A command on a peer, drained afterwards. Nothing happens if the peer is gone.
   void use(peer::PeerId id, const std::function<void(peer::Peer&)>& command);
   /// Who hears of the streams of the peers with that key.
@@ -42,6 +46,7 @@ class Agent {
 
   // ---- getters
   SiteId site() const { return site_; }
+  uint16_t udp_port() const { return udp_port_[0]; }  ///< IPv4
   const PublicKey& key() const { return identity_.public_key(); }
   const peer::Node& node() const { return host_->machine(); }
   Host& host() { return *host_; }
@@ -66,6 +71,7 @@ class Agent {
   crypto::Identity identity_;
   std::optional<wire::ServiceId> service_;
   SiteId site_;
+  uint16_t udp_port_[2] = {};
   std::unique_ptr<MachineHost<peer::Node>> host_;
   std::map<PublicKey, OnPeerEvent> listeners_;
   std::map<peer::PeerId, PublicKey> keys_;

@@ -271,8 +271,12 @@ void World::start_server() {
   server_host_ = servers_.back().get();
   server_host_->coalesce = coalesce;
   std::vector<Address> sockets = server_addresses();
-  for (SocketId id = 0; id < sockets.size(); ++id)
+  stun::Faces faces{};
+  for (SocketId id = 0; id < sockets.size(); ++id) {
     if (sockets[id].port != 0) stack.open_udp(id, sockets[id]);
+    faces[id] = sockets[id];
+  }
+  server_host_->machine().set_faces(false, faces);
   Address any, any6;
   any6.v6 = true;
   if (config_.server.ipv6) stack.open_udp(0, any6.with_port(server_port));

@@ -75,7 +75,7 @@ struct Candidates {
 };
 
 /// How the port of a symmetric NAT is found (docs/decisions/011).
-enum class SearchKind : uint8_t { prediction = 1, birthday = 2, diagonal = 3 };
+enum class SearchKind : uint8_t { prediction = 1, birthday = 2 };
 
 /// The sender's NAT gives each destination another port. It has opened it towards the receiver's address, from `sockets`
 /// sockets, and asks to be looked for at `ip`, among the ports from `low` to `high`, each `step` apart.

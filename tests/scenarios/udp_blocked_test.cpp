@@ -5,7 +5,12 @@
 namespace ginnel::scenarios {
 namespace {
 
-SiteConfig blocked() { return sim::port_restricted.without_udp(); }
+/// No UDP, and TCP to the server only: else the two would punch by TCP.
+SiteConfig blocked() {
+  SiteConfig out = sim::port_restricted.without_udp();
+  out.tcp_ports = {World::server_port};
+  return out;
+}
 
 Outcome udp_blocked(uint64_t seed, bool traced, Measure* first) {
   sim::Random pick(seed);

@@ -30,7 +30,9 @@ std::vector<PeerMessage> samples() {
   Candidates longest = some_candidates(candidates_max);
   longest.ufrag = std::string(32, '/');
   longest.password = std::string(64, 'z');
-  return {Hello{open}, Hello{limited}, Welcome{}, some_candidates(0), some_candidates(3), longest};
+  return {Hello{open}, Hello{limited}, Welcome{}, some_candidates(0), some_candidates(3), longest,
+          SearchOffer{SearchKind::birthday, rng.u64(), Address::v4(192, 0, 2, 1, 0), 1024, 65'535, 1, 256},
+          SearchEnd{rng.u64(), 300, false}};
 }
 
 std::vector<uint8_t> framed(std::vector<uint8_t> type_and_fields) {
@@ -87,16 +89,20 @@ TEST(PeerMessage, BytesOnTheWire) {
                1,
                false,
                true,
-               {NatMapping::endpoint_independent, NatMapping::unknown, false},
+               {NatMapping::endpoint_independent,
+                NatMapping::unknown,
+                false,
+                {PortPattern::Kind::sequential, -2, 5, 0x1234, 0x1235}},
                {{CandidateType::mapped, 5, Address::v4(192, 0, 2, 1, 80), Transport::tcp}}};
   EXPECT_EQ(to_hex(encode(m)),
-            "003703"
+            "004003"
             "0461626364"
             "166162636465666768696a6b6c6d6e6f70717273747576"
             "00000002"
             "00000001"
             "02"
             "020000"
+            "02fffe000512341235"
             "01"
             "03"
             "01"
@@ -127,7 +133,7 @@ TEST(PeerMessage, WrongLengthInsideIsMalformed) {
 }
 
 TEST(PeerMessage, UnknownTypesAreSkipped) {
-  for (const char* bytes : {"000100", "000104", "0001ff", "0003ff0000"}) {
+  for (const char* bytes : {"000100", "000106", "0001ff", "0003ff0000"}) {
     auto result = next_peer_message(from_hex(bytes));
     EXPECT_FALSE(result.malformed) << bytes;
     EXPECT_FALSE(result.message) << bytes;
@@ -148,7 +154,7 @@ std::vector<uint8_t> candidates_bytes(const std::string& ufrag, const std::strin
   out.insert(out.end(), ufrag.begin(), ufrag.end());
   out.push_back(static_cast<uint8_t>(password.size()));
   out.insert(out.end(), password.begin(), password.end());
-  out.insert(out.end(), 12, 0);  // generation, opened, wishes, NAT
+  out.insert(out.end(), 21, 0);  // generation, opened, wishes, NAT
   out.push_back(count);
   out.insert(out.end(), list.begin(), list.end());
   return framed(out);

@@ -74,7 +74,8 @@ class ReachLocal : public ::testing::Test {
 
   test::SeededRng rng;
   TcpIds ids;
-  Local local{ids, rng};
+  SocketIds socket_ids;
+  Local local{ids, socket_ids, rng};
   Instant now{1h};
   std::vector<uint8_t> room = std::vector<uint8_t>(100);
   std::vector<Candidate> last;

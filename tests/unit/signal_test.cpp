@@ -127,7 +127,7 @@ TEST(Signal, MessagesBehindEachOther) {
 }
 
 TEST(Signal, UnknownTypesAreSkipped) {
-  for (const char* bytes : {"000100", "000108", "0001ff", "000508aabbccdd"}) {
+  for (const char* bytes : {"000100", "00010a", "0001ff", "00050aaabbccdd"}) {
     auto result = next_signal(from_hex(bytes));
     EXPECT_FALSE(result.malformed) << bytes;
     EXPECT_FALSE(result.signal) << bytes;

@@ -80,7 +80,9 @@ Verdict Gateway::enter(Instant now, MutableBytes bytes, Offload offload, Side fr
       return drop(Drop::unsupported);
   }
   if (!may_send(p.ip.source) || p.ip.destination >> 28 >= 14) return drop(Drop::bad_address);
-  if (is_public(p.ip.source)) return drop(Drop::bad_address);  // nobody but us has it, on neither side (RFC 2827)
+  // Nobody but us has it, on neither side (RFC 2827), unless it is paired with a host that has the same.
+  bool paired = behaviour_.basic && from == Side::inside;
+  if (is_public(p.ip.source) && !paired) return drop(Drop::bad_address);
   if (from == Side::inside && p.ip.destination == inside_address_ && inside_address_ != 0)
     return {Action::local, Drop::none, p.bytes.size()};
   bool may_be_for_us = is_public(p.ip.destination) && p.kind != Packet::Kind::error &&

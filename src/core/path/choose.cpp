@@ -31,6 +31,8 @@ std::optional<Choice> choose(std::span<const Way> ways, const std::optional<Carr
   if (changed_mind_at && now - *changed_mind_at < dwell) return {};
   if (in_use->avoid) return Choice{best.carrier, "the path in use carries too little"};
   if (in_use->carrier.is_relay()) return Choice{best.carrier, "a direct path answers"};
+  bool from_tcp = in_use->carrier.is_tcp() && best.carrier.kind == Carrier::Kind::udp;  // its malus is hysteresis enough
+  if (from_tcp) return Choice{best.carrier, "a direct path by UDP answers"};
   Duration gain = cost(*in_use) - cost(best);
   if (gain < cost(*in_use) / 5 || gain < 2ms) return {};
   return Choice{best.carrier, best.carrier.is_relay() ? "the relay is faster" : "this path is faster"};

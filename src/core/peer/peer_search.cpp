@@ -16,7 +16,7 @@ constexpr Duration search_again = 25s;  // longer than the budget's pause
 /// Plain checks get two round trips first: they need no search where the other side's filter is kind.
 void Peer::plan_search(Instant now) {
   if (config_.relay_only || !admitted_ || !remote_ || search_at_ || searches_ > 0) return;
-  auto choice = reach::choose_search(context_.local.nat(), remote_->nat, dialler());
+  auto choice = reach::choose_search(context_.local.nat(), remote_->nat);
   if (!choice.kind || !choice.ours) return;
   search_at_ = now + std::clamp<Duration>(2 * session_->smoothed_rtt(), 100ms, 1s);
 }
@@ -24,7 +24,7 @@ void Peer::plan_search(Instant now) {
 void Peer::search_is_due(Instant now) {
   search_at_.reset();
   if (direct_by_udp() || !remote_ || searches_ >= searches_max) return;
-  auto choice = reach::choose_search(context_.local.nat(), remote_->nat, dialler());
+  auto choice = reach::choose_search(context_.local.nat(), remote_->nat);
   if (!choice.kind || !choice.ours) return;
   // What was predicted twice in vain is no sequence: search it as if it were random.
   search_kind_ = choice.kind == wire::SearchKind::prediction && searches_ >= 2 ? wire::SearchKind::birthday : *choice.kind;
@@ -39,7 +39,11 @@ void Peer::search_ended(Instant now, size_t, size_t) {
   search_at_ = now + (cheap ? Duration(200ms) : Duration(search_again));
 }
 
-void Peer::meet(Instant now, const Carrier& carrier) { ice_.meet(now, carrier); }
+void Peer::meet(Instant now, const Carrier& carrier) {
+  if (std::find(found_sockets_.begin(), found_sockets_.end(), carrier.local) == found_sockets_.end())
+    found_sockets_.push_back(carrier.local);
+  ice_.meet(now, carrier);
+}
 
 void Peer::say_search(const wire::SearchOffer& offer) {
   if (control_ && session_) session_->send(*control_, wire::encode(offer));
@@ -51,7 +55,6 @@ void Peer::say_search_end(const wire::SearchEnd& end) {
 
 void Peer::keep_socket(SocketId socket, wire::SearchKind kind) {
   search_kind_ = kind;
-  found_sockets_.push_back(socket);
   sockets_.push_back(socket);
 }
 

@@ -10,15 +10,11 @@ using wire::NatMapping;
 using wire::PortPattern;
 using wire::SearchKind;
 
-SearchChoice choose_search(const wire::NatView& own, const wire::NatView& theirs, bool dialler) {
+SearchChoice choose_search(const wire::NatView& own, const wire::NatView& theirs) {
   if (own.udp_blocked || theirs.udp_blocked) return {{}, false, "UDP does not pass"};
   bool we = own.udp == NatMapping::endpoint_dependent, they = theirs.udp == NatMapping::endpoint_dependent;
   if (!we && !they) return {{}, false, "neither side's NAT gives other ports to other destinations"};
-  if (we && they) {
-    bool sequences = own.udp_ports.kind == PortPattern::Kind::sequential && theirs.udp_ports.kind == PortPattern::Kind::sequential;
-    if (sequences) return {SearchKind::diagonal, dialler, ""};
-    return {{}, false, "both sides' NATs give each destination another port, and not in sequence: nothing can find that"};
-  }
+  if (we && they) return {{}, false, "both sides' NATs give each destination another port: each search would need the other's result"};
   const PortPattern& ports = we ? own.udp_ports : theirs.udp_ports;
   switch (ports.kind) {
     case PortPattern::Kind::sequential:
@@ -31,7 +27,7 @@ SearchChoice choose_search(const wire::NatView& own, const wire::NatView& theirs
 }
 
 std::string_view to_string(SearchKind kind) {
-  return kind == SearchKind::prediction ? "prediction" : kind == SearchKind::birthday ? "birthday" : "diagonal";
+  return kind == SearchKind::prediction ? "prediction" : "birthday";
 }
 
 size_t birthday_sockets(const PortPattern& ports) {

@@ -13,7 +13,7 @@ struct SearchChoice {
   std::string_view why;                  ///< why none, for people
 };
 
-SearchChoice choose_search(const wire::NatView& own, const wire::NatView& theirs, bool dialler);
+SearchChoice choose_search(const wire::NatView& own, const wire::NatView& theirs);
 
 /// As events call it.
 std::string_view to_string(wire::SearchKind kind);
