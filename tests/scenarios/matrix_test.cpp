@@ -62,26 +62,55 @@ struct Home {
   Agent agent;
 };
 
-/// "birthday", "tcp-punch", "relay", ...; a complaint if not everything arrives.
-std::string cell(const Kind& dials, const Kind& exposes) {
+sim::WorldConfig world_config() {
   sim::WorldConfig config;
   config.server.second_port = true;
   config.server.tcp_ports = {World::server_port, 443};
-  World world(1, config);
-  Home target(world, "target", exposes, service), dialler(world, "dialler", dials, std::nullopt);
-  for (SiteId site : {target.agent.site(), dialler.agent.site()}) world.set_way(site, World::server_site, {.delay = 20ms});
-  world.set_way(dialler.agent.site(), target.agent.site(), {.delay = 10ms});
+  return config;
+}
+
+/// "birthday", "tcp-punch", "relay", ...; a complaint if not everything arrives.
+std::string meet(World& world, Agent& dialler, Agent& target) {
   world.start_server();
-  target.agent.start();
-  world.clock.run_until([&] { return !target.agent.registered.empty(); }, 30s);
-  dialler.agent.start();
-  Traffic traffic(world, dialler.agent, target.agent, dialler.agent.dial(target.agent));
+  target.start();
+  world.clock.run_until([&] { return !target.registered.empty(); }, 30s);
+  dialler.start();
+  Traffic traffic(world, dialler, target, dialler.dial(target));
   traffic.open({{70'000, false, 1'000, 1s}, {70'000, false, 1'000, 1s}});
   if (!world.clock.run_until([&] { return traffic.done(); }, 120s)) return "NOT DONE " + traffic.state();
   if (!traffic.problems().empty()) return traffic.problems();
-  if (dialler.agent.technique() != target.agent.technique())
-    return dialler.agent.technique() + "|" + target.agent.technique();
-  return dialler.agent.technique();
+  if (dialler.technique() != target.technique()) return dialler.technique() + "|" + target.technique();
+  return dialler.technique();
+}
+
+std::string cell(const Kind& dials, const Kind& exposes) {
+  World world(1, world_config());
+  Home target(world, "target", exposes, service), dialler(world, "dialler", dials, std::nullopt);
+  for (SiteId site : {target.agent.site(), dialler.agent.site()}) world.set_way(site, World::server_site, {.delay = 20ms});
+  world.set_way(dialler.agent.site(), target.agent.site(), {.delay = 10ms});
+  return meet(world, dialler.agent, target.agent);
+}
+
+/// Both behind one NAT, which may keep its hosts apart, as guest networks do.
+std::string behind_one(nat::Hairpin hairpin, bool isolated) {
+  World world(1, world_config());
+  SiteConfig config = sim::port_restricted;
+  config.nats[0].behaviour.hairpin = hairpin;
+  config.isolated = isolated;
+  SiteId site = world.add_site("home", config);
+  Agent target(world, "target", site, service), dialler(world, "dialler", site, std::nullopt);
+  return meet(world, dialler, target);
+}
+
+/// Two homes behind one carrier's NAT.
+std::string behind_one_carrier(nat::Hairpin hairpin, bool isolated) {
+  World world(1, world_config());
+  nat::Behaviour cgn = sim::preset("cgn");
+  cgn.hairpin = hairpin;
+  SiteConfig home = sim::port_restricted;
+  home.carrier = world.add_carrier("carrier", {{cgn}, sim::Ipv6::none, isolated});
+  Agent target(world, "target", home, service), dialler(world, "dialler", home, std::nullopt);
+  return meet(world, dialler, target);
 }
 
 TEST(Matrix, EveryPairConnectsAsTheoryAllows) {
@@ -94,6 +123,12 @@ TEST(Matrix, EveryPairConnectsAsTheoryAllows) {
     out << "\n" << std::setw(16) << dials.name;
     for (const Kind& exposes : kinds) out << std::setw(16) << cell(dials, exposes);
   }
+  out << "\n\n" << std::setw(48) << "one network" << behind_one(nat::Hairpin::off, false);
+  out << "\n" << std::setw(48) << "one network that isolates, hairpin" << behind_one(nat::Hairpin::external_source, true);
+  out << "\n" << std::setw(48) << "one network that isolates, no hairpin" << behind_one(nat::Hairpin::off, true);
+  out << "\n" << std::setw(48) << "one carrier" << behind_one_carrier(nat::Hairpin::off, false);
+  out << "\n" << std::setw(48) << "one carrier that isolates, hairpin" << behind_one_carrier(nat::Hairpin::external_source, true);
+  out << "\n" << std::setw(48) << "one carrier that isolates, no hairpin" << behind_one_carrier(nat::Hairpin::off, true);
   std::string text = out.str() + "\n", trimmed;
   for (size_t at = 0; at < text.size(); ++at) {
     size_t end = text.find_first_not_of(' ', at);

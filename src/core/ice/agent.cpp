@@ -11,7 +11,7 @@ namespace {
 constexpr size_t answers_max = 64;
 constexpr size_t outstanding_max = 16;
 constexpr Duration first_retry = 50ms;
-constexpr Duration loss_retry = 120ms;     // after the first loss checks follow faster than they time out
+constexpr Duration loss_retry = 100ms;     // after the first loss checks follow faster than they time out
 constexpr int losses_if_silent = 3;        // in a row, and nothing else was received: dead
 constexpr int losses_anyway = 6;           // in a row although something comes in: our direction is dead
 constexpr Duration late_answer_max = 5s;
@@ -101,6 +101,7 @@ void Agent::handle_success(Instant now, const Carrier& from, Bytes datagram, con
   pair->note_loss(false);
   if (message.xor_mapped_address && !message.xor_mapped_address->is_unspecified()) pair->mapped = message.xor_mapped_address;
   pair->losses = 0;
+  pair->doubtful = false;
   bool resized = check.size > pair->packet_size;
   if (resized) pair->packet_size = check.size;
   if (pair->carrier.is_tcp() || check.size >= packet_size_min) {
@@ -280,7 +281,7 @@ std::optional<Deadline> Agent::next_deadline() const {
     if (pair.searches_left > 0 && pair.state == Pair::State::alive)
       next = earlier(next, Deadline{pair.next_search, "ice: packet size search"});
     for (const auto& o : pair.outstanding)
-      if (!o.lost && !o.search) next = earlier(next, Deadline{o.lost_at, "ice: check unanswered"});
+      if (!o.lost && !o.search) next = earlier(next, Deadline{o.doubted ? o.lost_at : o.doubt_at, "ice: check unanswered"});
   }
   return next;
 }
@@ -308,6 +309,12 @@ void Agent::begin_checking(Instant now, Pair& pair) {
 
 void Agent::judge(Instant now, Pair& pair) {
   for (auto& o : pair.outstanding) {
+    if (!o.doubted && o.doubt_at <= now) {
+      o.doubted = true;
+      // The way in use is not left on a doubt, but more is asked at once: if it died, that saves most of a timeout.
+      if (!o.search && !o.lost && in_use_ == pair.carrier && busy_ && !std::exchange(pair.doubtful, true))
+        pair.next_check = std::min(pair.next_check, now);
+    }
     if (o.lost || o.lost_at > now) continue;
     o.lost = true;
     if (o.search || pair.state != Pair::State::alive) continue;
@@ -321,6 +328,7 @@ void Agent::judge(Instant now, Pair& pair) {
     bool silent = pair.last_received < pair.first_loss_sent;
     if (pair.losses >= losses_anyway || (pair.losses >= losses_if_silent && silent)) {
       pair.losses = 0;
+      pair.doubtful = false;
       if (!pair.carrier.is_tcp()) pair.packet_size = 0;
       pair.forget_measurements();
       begin_checking(now, pair);
@@ -346,6 +354,11 @@ Duration Agent::answer_timeout(const Pair& pair) const {
   return std::clamp<Duration>(*pair.srtt + 4 * pair.rttvar + 150ms, 250ms, 1s);
 }
 
+Duration Agent::doubt_timeout(const Pair& pair) const {
+  if (!pair.srtt) return answer_timeout(pair);
+  return std::min<Duration>(*pair.srtt + std::max<Duration>(4 * pair.rttvar, 20ms), answer_timeout(pair));
+}
+
 std::optional<Agent::Check> Agent::next_answer(MutableBytes room) {
   if (answers_.empty()) return {};
   Answer answer = answers_.front();
@@ -369,7 +382,7 @@ Agent::Check Agent::make_opener(Instant now, Pair& pair, MutableBytes room) {
 }
 
 Agent::Check Agent::make_check(Instant now, Pair& pair, size_t size, bool search, MutableBytes room) {
-  Pair::Outstanding o{{}, now, now + answer_timeout(pair), size, search};
+  Pair::Outstanding o{{}, now, now + doubt_timeout(pair), now + answer_timeout(pair), size, search};
   Writer id(o.id);
   id.u32(tag_);
   id.put(rng_.array<8>());
@@ -388,7 +401,7 @@ Agent::Check Agent::make_check(Instant now, Pair& pair, size_t size, bool search
   ++checks_sent_;
   if (!search) {
     if (pair.state == Pair::State::alive)
-      pair.next_check = now + (pair.losses > 0 ? loss_retry : interval(pair));
+      pair.next_check = now + (pair.losses > 0 || pair.doubtful ? loss_retry : interval(pair));
     else if (pair.state == Pair::State::checking)
       pair.next_check = now + first_retry * (1 << std::min(pair.tries++, tries_max));
   }

@@ -99,6 +99,7 @@ class Agent {
   void judge(Instant now, Pair& pair);
   Duration interval(const Pair& pair);
   Duration answer_timeout(const Pair& pair) const;
+  Duration doubt_timeout(const Pair& pair) const;
   void approach_pair(Instant now, Pair& pair, const Approach& approach);
   std::optional<Check> next_answer(MutableBytes room);
   Check make_check(Instant now, Pair& pair, size_t size, bool search, MutableBytes room);

@@ -26,9 +26,11 @@ struct Pair {
   struct Outstanding {
     wire::TransactionId id;
     Instant sent;
+    Instant doubt_at;     ///< unusually late: others are sent meanwhile
     Instant lost_at;
     size_t size;          ///< it was padded to this; 0: not padded
     bool search = false;  ///< looks for a larger size: its loss says nothing about the path
+    bool doubted = false;
     bool lost = false;    ///< counted; a late answer still proves the path
   };
 
@@ -52,6 +54,7 @@ struct Pair {
   Instant last_received{};          ///< anything authentic on this path
   Instant first_loss_sent{};        ///< when the first of the lost checks in a row was sent
   int losses = 0;                   ///< in a row
+  bool doubtful = false;            ///< an answer is late
   int large_losses = 0;             ///< in a row, of checks as large as data
 
   size_t packet_size = 0;                ///< proven towards the peer; 0: not even the least, no data then

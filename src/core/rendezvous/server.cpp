@@ -367,7 +367,7 @@ void Server::moved(Agent& agent, const Origin& origin) {
   if (is_new) tell(agent, wire::Registered{from});
 }
 
-void Server::read_signals(Instant, Agent& agent) {
+void Server::read_signals(Instant now, Agent& agent) {
   if (!agent.signals || !agent.proven) return;
   for (Bytes piece; !(piece = agent.session->received(*agent.signals)).empty();) {
     agent.received.append(as_text(piece));
@@ -382,23 +382,27 @@ void Server::read_signals(Instant, Agent& agent) {
     }
     if (next.size == 0) break;
     used += next.size;
-    if (next.signal) handle_signal(agent, *next.signal);
+    if (next.signal) handle_signal(now, agent, *next.signal);
   }
   agent.received.erase(0, used);
 }
 
-void Server::handle_signal(Agent& agent, const wire::Signal& signal) {
+void Server::handle_signal(Instant now, Agent& agent, const wire::Signal& signal) {
   std::visit(Overloaded{
                  [&](const wire::Register& m) { handle_register(agent, m); },
                  [&](const wire::Dial& m) { handle_dial(agent, m); },
                  [&](const wire::RouteClosed& m) { close_route(agent, m.route, m.code); },
-                 [&](const wire::Vouch& m) {
-                   auto at = agent.routes.find(m.route);
-                   if (at != agent.routes.end()) tell(*at->second.to, wire::Vouched{at->second.number, agent.address});
-                 },
+                 [&](const wire::Vouch& m) { handle_vouch(now, agent, m); },
                  [](const auto&) {},  // what only a server says
              },
              signal);
+}
+
+/// Who gets no answer finds no port, and may ask again.
+void Server::handle_vouch(Instant now, Agent& agent, const wire::Vouch& message) {
+  auto at = agent.routes.find(message.route);
+  if (at == agent.routes.end() || !search_turns_.take(now, agent.key, agent.address, at->second.to->address)) return;
+  tell(*at->second.to, wire::Vouched{at->second.number, agent.address});
 }
 
 void Server::handle_register(Agent& agent, const wire::Register& message) {

@@ -16,6 +16,7 @@
 #include "base/timer_set.hpp"
 #include "core/quic/door.hpp"
 #include "core/quic/session.hpp"
+#include "core/rendezvous/search_turns.hpp"
 #include "core/stun/binding_server.hpp"
 #include "wire/relay_frame.hpp"
 #include "wire/signal.hpp"
@@ -95,7 +96,8 @@ class Server {
   void process(Instant now, Agent& agent);
   void authenticated(Agent& agent, const PublicKey& key);
   void read_signals(Instant now, Agent& agent);
-  void handle_signal(Agent& agent, const wire::Signal& signal);
+  void handle_signal(Instant now, Agent& agent, const wire::Signal& signal);
+  void handle_vouch(Instant now, Agent& agent, const wire::Vouch& message);
   void handle_register(Agent& agent, const wire::Register& message);
   void handle_dial(Agent& agent, const wire::Dial& message);
   void close_route(Agent& agent, wire::RouteNumber number, wire::SignalCode code);
@@ -123,6 +125,7 @@ class Server {
   std::unordered_map<TcpId, TcpPeer> tcp_;
   size_t tcp_strangers_ = 0;
   std::map<std::pair<PublicKey, wire::ServiceId>, Agent*> services_;
+  SearchTurns search_turns_;
   TimerSet<quic::Tag> timers_;
   std::deque<quic::Tag> dirty_;        ///< may have packets to send
   std::vector<Run> runs_;              ///< of the last input
