@@ -355,7 +355,10 @@ std::string_view Peer::technique_of(const Carrier& carrier, const ice::Pair* pai
   static const std::vector<wire::Candidate> none;
   bool met = pair && pair->remote_type == wire::CandidateType::peer_reflexive;
   bool theirs = met && searched_ip_ && searched_ip_->same_ip(carrier.remote);
-  bool ours = std::find(found_sockets_.begin(), found_sockets_.end(), carrier.local) != found_sockets_.end();
+  // The probe that hits may hit our main socket, too: then it is a port of ours that we could not tell.
+  auto is_it = [&](const wire::Candidate& c) { return c.address == pair->mapped; };
+  bool guessed = searches_ > 0 && pair && pair->mapped && std::none_of(told_.begin(), told_.end(), is_it);
+  bool ours = guessed || std::find(found_sockets_.begin(), found_sockets_.end(), carrier.local) != found_sockets_.end();
   if (carrier.kind == Carrier::Kind::udp && search_kind_ && (theirs || ours))
     return *search_kind_ == wire::SearchKind::birthday ? "birthday" : "prediction";
   reach::DirectPath path{dialler(), carrier.is_tcp(), carrier.remote, pair ? pair->mapped : std::nullopt};

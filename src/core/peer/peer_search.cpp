@@ -13,12 +13,12 @@ constexpr Duration search_again = 25s;  // longer than the budget's pause
 
 }  // namespace
 
-/// Plain checks get two round trips first: they need no search where the other side's filter is kind.
+/// Plain checks get three round trips first: they need no search where the other side's filter is kind.
 void Peer::plan_search(Instant now) {
   if (config_.relay_only || !admitted_ || !remote_ || search_at_ || searches_ > 0) return;
   auto choice = reach::choose_search(context_.local.nat(), remote_->nat);
   if (!choice.kind || !choice.ours) return;
-  search_at_ = now + std::clamp<Duration>(2 * session_->smoothed_rtt(), 100ms, 1s);
+  search_at_ = now + std::clamp<Duration>(3 * session_->smoothed_rtt(), 100ms, 1s);
 }
 
 void Peer::search_is_due(Instant now) {
