@@ -242,7 +242,9 @@ TEST_P(LabCommands, FlagsInPlaceOfAFile) {
 }
 
 TEST_P(LabCommands, AGinnelGatewayShowsItsMappings) {
-  ASSERT_EQ(named({"up", "--nat", "gw=ginnel:rfc", "--host", "server", "--host", "alice@gw"}).code, 0);
+  const Outcome up = named({"up", "--nat", "gw=ginnel:rfc", "--host", "server", "--host", "alice@gw"});
+  if (up.errors.find("/dev/net/tun may not be opened") != std::string::npos) GTEST_SKIP() << up.errors;
+  ASSERT_EQ(up.code, 0) << up.errors;
   EXPECT_EQ(named({"exec", "alice", "ping", "-c", "1", "-W", "5", "server"}).code, 0);
   const Outcome show = named({"exec", "gw", GINNEL_BINARY, "nat", "show"});
   EXPECT_EQ(show.code, 0) << show.errors;
@@ -252,17 +254,15 @@ TEST_P(LabCommands, AGinnelGatewayShowsItsMappings) {
 }
 
 TEST_P(LabCommands, TheExamplesStand) {
-  const fs::path examples = fs::path(GINNEL_SOURCE_DIR) / "examples/lab";
-  int files = 0;
-  for (const auto& entry : fs::directory_iterator(examples)) {
-    SCOPED_TRACE(entry.path().filename());
-    ++files;
+  std::vector<std::pair<std::string, Process>> running;
+  for (const auto& entry : fs::directory_iterator(fs::path(GINNEL_SOURCE_DIR) / "examples/lab")) {
     for (const char* host : {"alice:", "bob:"}) {
-      const Outcome run = lab({"run", entry.path(), "--", host, "ping", "-c", "1", "-W", "5", "server"});
-      EXPECT_EQ(run.code, 0) << host << run.out << run.errors;
+      running.emplace_back(entry.path().filename().string() + " " + host,
+                           start({"run", entry.path(), "--", host, "ping", "-c", "1", "-W", "5", "server"}));
     }
   }
-  EXPECT_GE(files, 4);
+  EXPECT_GE(running.size(), 2 * 4u);
+  for (auto& [what, run] : running) EXPECT_EQ(run.wait(in(40s)), 0) << what << " " << run.read_errors(in(1s));
 }
 
 TEST_P(LabCommands, AnothersLabIsNotOurs) {
