@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "core/conform/control.hpp"
 #include "core/conform/packet.hpp"
 #include "core/stun/credentials.hpp"
 #include "tests/support/seeded_rng.hpp"
@@ -178,15 +177,6 @@ void packet_seeds() {
   write("conform", "tcp", conform::write(conform::tcp(a, b, tcp_syn, 1)));
   write("conform", "echo", conform::write(conform::echo(a, b, 7, "ping")));
   write("conform", "error", conform::write(conform::icmp_error(b, a, icmp_unreachable, 4, datagram, 1280)));
-  std::vector<uint8_t> all;
-  for (const conform::ControlMessage& message :
-       {conform::ControlMessage(conform::ControlHello{}), conform::ControlMessage(conform::ControlWelcome{a, {a, b}}),
-        conform::ControlMessage(conform::ControlSend{datagram}), conform::ControlMessage(conform::ControlArrived{datagram})}) {
-    auto one = conform::encode(message);
-    write("conform_control", "message_" + std::to_string(message.index()), one);
-    all.insert(all.end(), one.begin(), one.end());
-  }
-  write("conform_control", "all", all);
   write("conform", "fragment", conform::cut(conform::udp(a, b, std::string(50, 'x')), 24).back());
 }
 

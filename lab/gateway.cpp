@@ -1,5 +1,6 @@
 #include "lab/gateway.hpp"
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -18,10 +19,11 @@ std::string text_of(const std::string& path) {
 
 }  // namespace
 
-Gateway::Gateway(const Host& host, const NatKind& kind, const std::string& binary)
-    : host_(host), kind_(kind), binary_(binary), control_(scratch() + "/" + host.name() + ".nat") {
+Gateway::Gateway(const Host& host, const NatKind& kind, const std::string& binary,
+                 const std::vector<std::string>& pool)
+    : host_(host), kind_(kind), binary_(binary), control_(state_home(host.name()) + "/ginnel/nat.sock") {
   if (const std::string rules = nat_rules(kind_); !rules.empty()) host_.nft(rules);
-  kind_.is_kernel() ? start_kernel() : start_ginnel();
+  kind_.is_kernel() ? start_kernel() : start_ginnel(pool);
 }
 
 void Gateway::start_kernel() {
@@ -29,9 +31,14 @@ void Gateway::start_kernel() {
   if (kind_.ipv6 != Ipv6::off) host_.sysctl("net/ipv6/conf/all/forwarding", "1");
 }
 
-void Gateway::start_ginnel() {
+void Gateway::start_ginnel(const std::vector<std::string>& pool) {
   Words command{binary_,       "nat",      "--inside",   "lan",       "--outside", "wan",   "--public",
                 host_.address, "--preset", kind_.preset, "--control", control_,    "--json"};
+  std::filesystem::create_directories(std::filesystem::path(control_).parent_path());
+  for (const auto& address : pool) {
+    command.push_back("--public");
+    command.push_back(address);
+  }
   for (const auto& [knob, value] : kind_.knobs) {
     command.push_back("--set");
     command.push_back(knob + "=" + value);
@@ -44,7 +51,8 @@ void Gateway::start_ginnel() {
   }
   const std::string said = text_of(log);
   throw LabError("the NAT " + kind_.text + " of " + host_.name() + " did not start" +
-                 (said.empty() ? "" : ": " + said.substr(0, said.find_last_not_of('\n') + 1)));
+                     (said.empty() ? "" : ": " + said.substr(0, said.find_last_not_of('\n') + 1)),
+                 process_.wait(in(1s)) == static_cast<int>(Errc::usage) ? Errc::usage : Errc::internal);
 }
 
 void Gateway::forget_all() {

@@ -2,6 +2,7 @@
 // "wan" and "lan" already. Knows how each of the two forgets and moves.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "lab/host.hpp"
 #include "lab/nat_kind.hpp"
@@ -10,8 +11,9 @@ namespace ginnel::lab {
 
 class Gateway {
  public:
-  /// `binary` is the ginnel to run if the kind wants one. It must translate when this returns.
-  Gateway(const Host& host, const NatKind& kind, const std::string& binary);
+  /// `binary` is the ginnel to run if the kind wants one; `pool`: public addresses besides the host's, for that one.
+  /// It translates when this returns. Throws LabError, with the exit code of what did not start.
+  Gateway(const Host& host, const NatKind& kind, const std::string& binary, const std::vector<std::string>& pool = {});
 
   // Commands.
   void forget_all();                             ///< as a reboot does
@@ -25,12 +27,13 @@ class Gateway {
 
  private:
   void start_kernel();
-  void start_ginnel();
+  void start_ginnel(const std::vector<std::string>& pool);
   void control(const std::string& words_of_command);
 
   const Host& host_;
   NatKind kind_;
-  std::string binary_, control_;
+  std::string binary_;
+  std::string control_;  ///< where `ginnel nat show` on that host looks for it
   Process process_;
 };
 

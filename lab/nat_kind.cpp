@@ -136,6 +136,8 @@ table ip6 lab {
 /// What the chain "forward" does with packets that no connection owns.
 std::string forwarding(const NatKind& kind) {
   std::string out;
+  // What conntrack does not know would leave with its inside address.
+  if (kind.translates()) out += "    oifname \"wan\" ct state invalid drop\n";
   if (kind.web_only) {
     out += "    iifname \"lan\" oifname \"wan\" tcp dport { 80, 443 } accept\n";
   } else {

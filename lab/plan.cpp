@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "base/address.hpp"
 #include "lab/subnet.hpp"
 
 namespace ginnel::lab {
@@ -39,6 +40,7 @@ class Completion {
   Plan complete() {
     check_names();
     sort_nats();
+    for (const char* router : {"192.0.2.1", "2001:db8::1"}) taken_.insert({"", router});
     for (auto& nat : plan_.nats) reserve(nat);
     for (auto& host : plan_.hosts) reserve(host);
     for (auto& nat : plan_.nats) fill(nat);
@@ -116,9 +118,10 @@ class Completion {
     if (nat.inside.empty()) return;
     if (!Subnet::parse(nat.inside)) fail(nat, "has inside " + nat.inside + ": write a network such as 192.168.1.0/24.");
   }
-  void reserve(const HostPlan& host) {
-    for (const auto& address : host.addresses) {
+  void reserve(HostPlan& host) {
+    for (auto& address : host.addresses) {
       if (!is_ipv4(address) && !is_ipv6(address)) fail(host, "has the address " + address + ", which is none.");
+      if (is_ipv6(address)) address = Address::parse("[" + address + "]:0")->ip_to_string();  // one spelling
       take(host, address);
     }
   }
@@ -183,6 +186,8 @@ class Completion {
       if (!nat->ipv4 || is_ipv6(address) || !Subnet::parse(nat->inside)->contains(address)) {
         fail(host, "has " + address + ", which is not in \"" + nat->name + "\"'s " + nat->inside + ".");
       }
+      if (address == Subnet::parse(nat->inside)->address(1))
+        fail(host, "has the address " + address + ", which is \"" + nat->name + "\"'s own.");
     }
     if (nat->ipv4 && !has4) {
       host.addresses.push_back(free_in(host, *Subnet::parse(nat->inside), 2));
@@ -190,7 +195,12 @@ class Completion {
     if (nat->kind.ipv6 != Ipv6::off) host.addresses.push_back(next6(*nat));
   }
 
-  std::string public6() { return "2001:db8::" + hex(0x10 + publics6_++); }
+  std::string public6() {
+    while (true) {
+      const std::string address = "2001:db8::" + hex(0x10 + publics6_++);
+      if (taken_.insert({"", address}).second) return address;
+    }
+  }
   std::string next6(const NatPlan& nat) { return nat.inside6 + hex(2 + inside6_[nat.name]++); }
 
   Plan plan_;

@@ -164,6 +164,12 @@ const std::string& scratch() {
   return path;
 }
 
+std::string state_home(const std::string& host) {
+  const std::string states = scratch() + "/state";
+  ::mkdir(states.c_str(), 0700);
+  return states + "/" + host;
+}
+
 void add_sbin_to_path() {
   const char* path = ::getenv("PATH");
   ::setenv("PATH", ((path ? path : "/usr/bin:/bin") + std::string(":/usr/sbin:/sbin")).c_str(), 1);

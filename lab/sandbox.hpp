@@ -26,4 +26,7 @@ const std::string& hosts_file();
 /// A directory on memory that exists only inside the sandbox. Bodies put their files there.
 const std::string& scratch();
 
+/// $XDG_STATE_HOME of what runs on that host: two machines must not be one peer, and ginnel's keys are kept there.
+std::string state_home(const std::string& host);
+
 }  // namespace ginnel::lab

@@ -326,6 +326,11 @@ void Lab::reboot_nat(const std::string& name) { nat(name).gateway->forget_all();
 
 void Lab::change_address(const std::string& name, const std::string& address) {
   Node& node = nat(name);
+  if (address == router_address()) throw LabError(address + " is the internet's router.", Errc::usage);
+  for (const Node& other : nodes_) {
+    if (other.parent == node.parent && other.host->address == address)
+      throw LabError(address + " is taken by \"" + other.host->name() + "\".", Errc::usage);
+  }
   Host& host = *node.host;
   if (!node.parent) {
     core_.ip("route add " + address + "/32 dev " + node.port + "\nroute del " + host.address + "/32");

@@ -25,10 +25,7 @@ namespace {
   if (::unshare(CLONE_NEWUTS) == 0) {
     if (::sethostname(host.data(), host.size()) != 0) std::perror("lab: sethostname");
   }
-  // Two machines must not be one peer: ginnel's keys are kept under this.
-  const std::string states = scratch() + "/state";
-  ::mkdir(states.c_str(), 0700);
-  ::setenv("XDG_STATE_HOME", (states + "/" + host).c_str(), 1);
+  ::setenv("XDG_STATE_HOME", state_home(host).c_str(), 1);
   ::setenv("GINNEL_LAB_HOST", host.c_str(), 1);
   add_sbin_to_path();
   ::signal(SIGPIPE, SIG_DFL);

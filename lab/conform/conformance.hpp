@@ -1,5 +1,5 @@
-// `ginnel lab conformance`: what the RFCs ask of a NAT, asked of one. In a sandbox of its own the NAT is the kernel's,
-// or any program's that is started on the gateway; somebody else's NAT is asked from both sides of it (remote.hpp).
+// `ginnel lab conformance`: what the RFCs ask of a NAT, asked of one. In a sandbox of its own the NAT is any that the lab
+// knows (lab/nat_kind), or a program's that is started on the gateway.
 #pragma once
 #include <optional>
 #include <string>
@@ -10,7 +10,7 @@
 namespace ginnel::lab {
 
 struct ConformanceOptions {
-  std::string nat = "home";     ///< of the kernel's kinds, if there is no command
+  std::string nat = "home";     ///< a kind (lab/nat_kind) that translates UDP, if there is no command
   std::string gateway_command;  ///< run by sh on the gateway, which has interfaces `lan` and `wan`, and makes it a NAT
   int outside_addresses = 1;    ///< of the gateway: a pool if there are several
   std::vector<std::string> only;  ///< "4787", "5382-2a", "RFC 7857 section 3": these and nothing else
@@ -22,8 +22,5 @@ struct ConformanceOptions {
 /// Builds it, asks, takes it down. 0: no MUST is broken; Errc::not_met; or an error, of which the sentence is on
 /// stderr.
 int run_conformance(const ConformanceOptions& options);
-
-/// Names of the kernel's kinds, with what they are.
-std::string conformance_kinds();
 
 }  // namespace ginnel::lab

@@ -25,14 +25,13 @@ Result<Selection> Selection::parse(const std::vector<std::string>& words) {
     for (const auto* each : conform::requirements()) out.ids_.insert(each->id());
   for (const std::string& word : words) {
     const std::string wanted = core_of(word);
-    const size_t before = out.ids_.size();
     bool known = false;
     for (const auto* each : conform::requirements()) {
       if (core_of(each->id()) != wanted && core_of(each->rfc) != wanted) continue;
       known = true;
       out.ids_.insert(each->id());
     }
-    if (!known && before == out.ids_.size())
+    if (!known)
       return Error{Errc::usage, "There is no requirement \"" + word + "\"; write one like 4787, 5382-2a or 7857-2.3."};
   }
   return out;

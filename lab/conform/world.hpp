@@ -1,9 +1,11 @@
 // The smallest world in which a NAT can be asked: hosts inside, a gateway, and servers outside behind a router. Knows
 // addresses and links; refuses to know what makes the gateway a NAT. Needs a sandbox.
 //
-//   inside: 192.168.1.2 .3 .4 .5 -lan- 192.168.1.1 [gateway] 198.51.100.1 -wan- 198.51.100.254, 203.0.113.1 .2 .3:
-//   outside
+//   192.168.1.2 .3 .4 .5 [inside] -lan- 192.168.1.1 [gateway] 198.51.100.1 -wan- 198.51.100.254 [outside] 203.0.113.1 .2 .3
 #pragma once
+#include <string>
+#include <vector>
+
 #include "core/conform/bench.hpp"
 #include "lab/host.hpp"
 
@@ -19,13 +21,13 @@ class World {
   const Host& inside() const { return inside_; }
   const Host& gateway() const { return gateway_; }  ///< its interfaces are `lan` and `wan`; it routes nothing yet
   const Host& outside() const { return outside_; }
+  /// What the gateway has on `wan` besides its main address.
+  std::vector<std::string> pool() const;
   conform::Network network() const;
 
  private:
+  int outside_addresses_;
   Host inside_{"inside"}, gateway_{"gateway"}, outside_{"outside"};
 };
-
-/// Lets no IPv4 packet come to the stack of a host: its answers would disturb the tester's.
-void silence(const Host& host);
 
 }  // namespace ginnel::lab

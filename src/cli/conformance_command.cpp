@@ -9,7 +9,7 @@ namespace ginnel::cli {
 void add_conformance_command(CLI::App& lab, std::function<int()>& chosen) {
   auto options = std::make_shared<lab::ConformanceOptions>();
   auto* command = lab.add_subcommand("conformance", "Ask a NAT what RFC 4787, 5382, 5508, 7857 and 6888 ask of it");
-  auto* nat = command->add_option("--nat", options->nat, "The kernel's NAT to ask: " + lab::conformance_kinds() + " (home)")->type_name("KIND");
+  auto* nat = command->add_option("--nat", options->nat, "The NAT to ask: home, symmetric, cone ... or ginnel:PRESET, as in `ginnel lab up` (home)")->type_name("KIND");
   command->add_option("--gateway-command", options->gateway_command, "What makes a gateway with interfaces lan and wan a NAT, to ask that")
       ->type_name("COMMAND")->excludes(nat);
   command->add_option("--outside-addresses", options->outside_addresses, "Of the gateway (1)")->check(CLI::Range(1, 16));

@@ -101,7 +101,9 @@ int bring_up(const lab::LabUp& options, const lab::PlanFlags& flags, bool json) 
 }
 
 int list(bool json) {
-  for (const auto& name : lab::lab_names()) {
+  const auto names = lab::lab_names();
+  if (names.empty() && !json) std::fprintf(stderr, "ginnel: No lab is up; `ginnel lab up` starts one.\n");
+  for (const auto& name : names) {
     auto info = lab::lab_info(name);
     if (!info) continue;  // it ended meanwhile
     if (json) {
@@ -192,7 +194,7 @@ class Commands {
     auto* list = add("list", "Which labs are up, and what is in them", [s] { return cli::list(s->json); });
     list->add_flag("--json", s->json, "One JSON object a line instead of text");
     auto* event = add("event", "Let something happen in it", [s] { return change(s->name, s->words); });
-    event->add_option("what", s->words, std::string(lab::change_forms()))->required()->type_name("EVENT...");
+    event->add_option("what", s->words, std::string(lab::change_forms()))->type_name("EVENT...");
     for (auto* command : {up, down, event}) add_name(command, s->name);
   }
 

@@ -144,6 +144,11 @@ TEST_P(LabCommands, EventsByHand) {
   EXPECT_EQ(unknown.code, static_cast<int>(Errc::usage));
   EXPECT_NE(unknown.errors.find("There is no \"nobody\" in this lab"), std::string::npos) << unknown.errors;
   EXPECT_EQ(named({"event", "cutt", "home-a"}).code, static_cast<int>(Errc::usage));
+  EXPECT_NE(named({"event"}).errors.find("An event is one of cut NODE"), std::string::npos);
+  const Outcome taken = named({"event", "address", "home-a", "203.0.113.10"});
+  EXPECT_EQ(taken.code, static_cast<int>(Errc::usage));
+  EXPECT_NE(taken.errors.find("203.0.113.10 is taken by \"server\""), std::string::npos) << taken.errors;
+  EXPECT_TRUE(reaches()) << "and nothing has changed";
 }
 
 TEST_P(LabCommands, RunTakesItDownAgain) {
@@ -224,7 +229,9 @@ TEST_P(LabCommands, BadFilesEndWithOneSentence) {
     EXPECT_EQ(count(up.errors, "\n"), 1) << up.errors;
   }
   EXPECT_EQ(lab({"up", "--name", "no/name"}).code, static_cast<int>(Errc::usage));
-  EXPECT_EQ(lab({"up", "--nat", "x=ginnel:no-such-preset", "--name", name_}).code != 0, true);
+  const Outcome preset = named({"up", "--nat", "x=ginnel:no-such-preset"});
+  EXPECT_EQ(preset.code, static_cast<int>(Errc::usage));
+  EXPECT_NE(preset.errors.find("no-such-preset"), std::string::npos) << preset.errors;
 }
 
 TEST_P(LabCommands, FlagsInPlaceOfAFile) {
@@ -232,6 +239,30 @@ TEST_P(LabCommands, FlagsInPlaceOfAFile) {
       lab({"run", "--nat", "home=symmetric@cgn", "--nat", "cgn", "--host", "server", "--host", "alice@home", "--link",
            "home=delay=10ms", "--", "alice:", "ping", "-c", "1", "-W", "5", "server"});
   EXPECT_EQ(run.code, 0) << run.out << run.errors;
+}
+
+TEST_P(LabCommands, AGinnelGatewayShowsItsMappings) {
+  const Outcome up = named({"up", "--nat", "gw=ginnel:rfc", "--host", "server", "--host", "alice@gw"});
+  if (up.errors.find("/dev/net/tun may not be opened") != std::string::npos) GTEST_SKIP() << up.errors;
+  ASSERT_EQ(up.code, 0) << up.errors;
+  EXPECT_EQ(named({"exec", "alice", "ping", "-c", "1", "-W", "5", "server"}).code, 0);
+  const Outcome show = named({"exec", "gw", GINNEL_BINARY, "nat", "show"});
+  EXPECT_EQ(show.code, 0) << show.errors;
+  EXPECT_NE(show.out.find("icmp"), std::string::npos) << show.out;
+  EXPECT_EQ(named({"event", "reboot", "gw"}).code, 0);
+  EXPECT_EQ(named({"exec", "gw", GINNEL_BINARY, "nat", "show"}).out.find("icmp"), std::string::npos);
+}
+
+TEST_P(LabCommands, TheExamplesStand) {
+  std::vector<std::pair<std::string, Process>> running;
+  for (const auto& entry : fs::directory_iterator(fs::path(GINNEL_SOURCE_DIR) / "examples/lab")) {
+    for (const char* host : {"alice:", "bob:"}) {
+      running.emplace_back(entry.path().filename().string() + " " + host,
+                           start({"run", entry.path(), "--", host, "ping", "-c", "1", "-W", "5", "server"}));
+    }
+  }
+  EXPECT_GE(running.size(), 2 * 4u);
+  for (auto& [what, run] : running) EXPECT_EQ(run.wait(in(40s)), 0) << what << " " << run.read_errors(in(1s));
 }
 
 TEST_P(LabCommands, AnothersLabIsNotOurs) {

@@ -44,15 +44,20 @@ class LabMatrixCommand : public testing::Test {
 };
 
 TEST_F(LabMatrixCommand, EveryPairConnects) {
-  const int code = matrix("--kinds home,symmetric,double --settle 1 --json m.json --svg m.svg");
+  const int code = matrix("--kinds home,symmetric,double,ginnel:restricted --settle 3 --json m.json --svg m.svg");
   if (skipped(code)) GTEST_SKIP() << errors_;
   ASSERT_EQ(code, 0) << out_ << errors_;
-  EXPECT_TRUE(printed("udp-punch")) << out_;
-  EXPECT_TRUE(printed("relay")) << out_;
-  EXPECT_TRUE(printed("9 pairs: ")) << out_;
+  for (const char* technique : {"udp-punch", "birthday", "relay"}) EXPECT_TRUE(printed(technique)) << out_;
+  EXPECT_TRUE(printed("16 pairs: ")) << out_;
   EXPECT_TRUE(printed("0 not connected")) << out_;
   const std::string json = file("m.json");
   EXPECT_NE(json.find("{\"expose\":\"home\",\"connect\":\"double\",\"connected\":true,\"technique\":\"udp-punch\""),
+            std::string::npos)
+      << json;
+  EXPECT_NE(json.find("{\"expose\":\"ginnel:restricted\",\"connect\":\"home\",\"connected\":true,\"technique\":\"udp-punch\""),
+            std::string::npos)
+      << json;
+  EXPECT_NE(json.find("{\"expose\":\"symmetric\",\"connect\":\"symmetric\",\"connected\":true,\"technique\":\"relay\""),
             std::string::npos)
       << json;
   EXPECT_NE(file("m.svg").find("<svg"), std::string::npos);

@@ -85,8 +85,8 @@ Process start_mirror(const Host& host, const std::string& address, const std::st
   return mirror;
 }
 
-std::vector<Seen> ask(const Host& host, const std::vector<Question>& questions) {
-  Process asker = host.start([questions] {
+Process start_asking(const Host& host, const std::vector<Question>& questions) {
+  return host.start([questions] {
     const int fd = open_bound(SOCK_DGRAM, any_like(questions.at(0).address), kAskerPort);
     ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
     for (const auto& question : questions) {
@@ -100,11 +100,19 @@ std::vector<Seen> ask(const Host& host, const std::vector<Question>& questions) 
     }
     return 0;
   });
+}
+
+std::vector<Seen> answers(Process& asker) {
   std::vector<Seen> out;
   while (auto line = asker.read_line(in(10s))) {
     out.push_back({line->substr(0, line->find(' ')), std::stod(line->substr(line->find(' ')))});
   }
   return out;
+}
+
+std::vector<Seen> ask(const Host& host, const std::vector<Question>& questions) {
+  Process asker = start_asking(host, questions);
+  return answers(asker);
 }
 
 std::string ask(const Host& host, const Question& question) { return ask(host, std::vector{question}).at(0).port; }

@@ -28,6 +28,9 @@ struct Seen {
 Process start_mirror(const Host& host, const std::string& address, const std::string& other = "", uint16_t port = 7001);
 /// One after the other, all from one socket on port 40000.
 std::vector<Seen> ask(const Host& host, const std::vector<Question>& questions);
+/// The same in two steps, for several hosts at once: what does not come costs half a second.
+Process start_asking(const Host& host, const std::vector<Question>& questions);
+std::vector<Seen> answers(Process& asker);
 /// One question; the port, or "-".
 std::string ask(const Host& host, const Question& question);
 

@@ -182,12 +182,10 @@ std::string ask(const Host& host, const std::string& command);
 
 struct Home {
   Lab lab;
-  Host& stranger = lab.add_host("stranger", "203.0.113.10");
+  const Host& stranger = lab.add_host("stranger", "203.0.113.10");
   Site& site = lab.add_site("home", {.address = kPublic, .machines = 2});
   const Host& gateway = site.gateway();
   const Host& machine = site.machine(0);
-
-  Home() { gateway.nft("add rule ip lab forward ct status dnat accept"); }
 
   /// A gateway that restarts in its first two seconds cannot be told from one whose answers overtook each other.
   void wait_age() {

@@ -102,7 +102,7 @@ struct Restricted {
   }
 
   Lab lab;
-  Host& server;
+  const Host& server;
   Site& a;
   Site& b;
   Agent server_agent;
@@ -276,7 +276,7 @@ TEST(LabRestrictive, AServerWithoutPort443BehindAFirewallThatWantsTls) {
 TEST(LabRestrictive, ACertificateOfOnesOwn) {
   in_sandbox([] {
     Lab lab;
-    Host& server = lab.add_host("server", "203.0.113.10");
+    const Host& server = lab.add_host("server", "203.0.113.10");
     const std::string key = scratch() + "/own.key", certificate = scratch() + "/own.crt";
     run({.argv = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
                   "2", "-subj", "/CN=relay.example.org", "-keyout", key, "-out", certificate},

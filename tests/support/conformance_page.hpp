@@ -97,8 +97,9 @@ inline std::string compliance_page() {
 
 Made by a test (`Conformance.PageIsUpToDate`; `GINNEL_UPDATE=1` writes it anew): do not edit. Each requirement of RFC 4787
 (UDP), 5382 (TCP), 5508 (ICMP), 7857 (updates) and 6888 (carriers) that packets can show is a script in
-`src/core/conform`, run here against the engine in virtual time. `ginnel lab conformance` runs the same scripts against
-any NAT.
+`src/core/conform`, run here against the engine in virtual time. `ginnel lab conformance` runs the same scripts against any
+NAT on real interfaces; the test `LabConformance.RealGatewaysAreWhatThePageSays` holds `ginnel nat` to this page, and the
+kernel to `linux`.
 
 **Results**: `pass`; **FAIL** breaks a MUST; `fail` does not do what is recommended; `yes` and `no` answer a MAY; `-` cannot be
 seen from packets, or not with this kind of NAT. All presets: `tests/golden/conformance.txt`.

@@ -61,6 +61,17 @@ address = "10.1.0.2"
   EXPECT_EQ(plan.host("a")->addresses, std::vector<std::string>{"10.1.0.3"});
 }
 
+TEST(LabPlan, LeavesGivenIpv6AddressesToThoseWhoHaveThem) {
+  const Plan plan = parsed(R"(
+[host.one]
+ipv6 = true
+[host.two]
+address = "2001:DB8:0::10"
+)");
+  EXPECT_EQ(plan.host("one")->addresses.back(), "2001:db8::11");
+  EXPECT_EQ(plan.host("two")->addresses, std::vector<std::string>{"2001:db8::10"}) << "in one spelling";
+}
+
 TEST(LabPlan, NatsStandBehindEachOther) {
   const Plan plan = parsed(R"(
 [nat.flat]
@@ -132,7 +143,7 @@ TEST(LabPlan, EveryExampleIsOne) {
     EXPECT_TRUE(plan) << plan.error().text;
     ++seen;
   }
-  EXPECT_GE(seen, 3);
+  EXPECT_GE(seen, 4);
 }
 
 TEST(LabPlan, SaysWhatIsWrongAndWhere) {
@@ -167,6 +178,9 @@ TEST(LabPlan, SaysWhatIsWrongAndWhere) {
       {"[host.a]\naddress = \"203.0.113.300\"\n", "lab.toml:1: \"a\" has the address 203.0.113.300, which is none."},
       {"[host.a]\naddress = \"203.0.113.9\"\n[host.b]\naddress = \"203.0.113.9\"\n",
        "lab.toml:3: \"b\" has the address 203.0.113.9, which is taken."},
+      {"[host.a]\naddress = \"192.0.2.1\"\n", "lab.toml:1: \"a\" has the address 192.0.2.1, which is taken."},
+      {"[nat.a]\n[host.x]\nbehind = \"a\"\naddress = \"192.168.1.1\"\n",
+       "lab.toml:2: \"x\" has the address 192.168.1.1, which is \"a\"'s own."},
       {"[nat.a]\naddress = \"2001:db8::1\"\n",
        "lab.toml:1: \"a\" has the address 2001:db8::1, which is no IPv4 address."},
       {"[nat.a]\ninside = \"192.168.1.1/24\"\n", "lab.toml:1: \"a\" has inside 192.168.1.1/24: write a network"},

@@ -423,6 +423,7 @@ TEST(PortmapEpoch, Pcp) {
   EXPECT_FALSE(pcp.forgot(100, 110, 10s));
   EXPECT_FALSE(pcp.forgot(100, 99, 0s)) << "two answers that overtook each other";
   EXPECT_TRUE(pcp.forgot(100, 98, 0s));
+  EXPECT_TRUE(pcp.forgot(1, 0, 4s)) << "a gateway that restarts soon after it started";
   EXPECT_TRUE(pcp.forgot(1000, 0, 10s));
   EXPECT_FALSE(pcp.forgot(0, 1600, 1500s)) << "a clock that is 1/16 fast";
   EXPECT_TRUE(pcp.forgot(0, 1700, 1500s));

@@ -105,8 +105,8 @@ Reply PcpDialect::read(Bytes datagram) const {
 
 /// Section 8.5: the gateway's clock may run 1/16 faster or slower than ours, and seconds are whole.
 bool PcpDialect::forgot(uint32_t before, uint32_t now, Duration passed) const {
-  if (now < before) return int64_t{before} - now > 1;  // two answers may overtake each other
   int64_t theirs = int64_t{now} - before, ours = whole_seconds(passed);
+  if (theirs < -1) return true;  // one less may be two answers that overtook each other: time decides
   return ours + 2 < theirs - theirs / 16 || theirs + 2 < ours - ours / 16;
 }
 
