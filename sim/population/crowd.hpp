@@ -14,6 +14,7 @@ struct CrowdConfig {
   Techniques with;
 };
 
+/// Throws what a world threw, with the pair's number: a core that never settles is our mistake.
 std::vector<Outcome> meet_all(const Model& model, const Variant& variant, const CrowdConfig& config);
 
 }  // namespace ginnel::sim::population

@@ -30,7 +30,7 @@ void spread_line(std::string& out, const std::string& name, const Spread& s, con
 
 }  // namespace
 
-std::string report(const std::string& title, const Tally& t) {
+std::string report_counts(const std::string& title, const Tally& t) {
   std::string out;
   line(out, "%s", title.c_str());
   line(out, "  %-34s %8s %8s", "", "pairs", "direct");
@@ -48,7 +48,11 @@ std::string report(const std::string& title, const Tally& t) {
 
   line(out, "  %-34s %8s %8s", "kinds", "pairs", "direct");
   for (auto& [name, share] : t.kinds) share_line(out, name, share);
+  return out;
+}
 
+std::string report_costs(const Tally& t) {
+  std::string out;
   line(out, "  %-34s %8s %8s %8s %8s", "", "median", "95 %", "99 %", "mean");
   spread_line(out, "to the first byte", t.first_byte, "ms");
   spread_line(out, "to a direct path", t.direct, "ms");

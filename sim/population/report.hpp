@@ -6,7 +6,8 @@
 
 namespace ginnel::sim::population {
 
-/// Many lines, each ended.
-std::string report(const std::string& title, const Tally& tally);
+/// Many lines, each ended: how many pairs, by technique and by kind; and how fast, and at what cost.
+std::string report_counts(const std::string& title, const Tally& tally);
+std::string report_costs(const Tally& tally);
 
 }  // namespace ginnel::sim::population

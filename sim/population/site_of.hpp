@@ -2,6 +2,8 @@
 // the port that its gateway forwards if there is one to be asked. What is left out to see what it was worth (an
 // ablation) is left out here.
 #pragma once
+#include <array>
+#include <string_view>
 #include <vector>
 
 #include "core/reach/local.hpp"
@@ -18,6 +20,19 @@ struct Techniques {
   bool search = true;  ///< prediction and birthday
   bool ipv6 = true;
 };
+
+/// What the docs call levels: each allows one more than those before it.
+struct Level {
+  std::string_view letter, text;
+  Techniques with;
+};
+inline constexpr std::array<Level, 5> levels = {{
+    {"a", "UDP punching and reversal", {false, false, false, false}},
+    {"b", "... and TCP", {true, false, false, false}},
+    {"c", "... and port mapping", {true, true, false, false}},
+    {"d", "... and searches", {true, true, true, false}},
+    {"e", "... and IPv6", {true, true, true, true}},
+}};
 
 /// Both of the server's; a peer without a technique "tcp" may speak to these only.
 inline const std::vector<uint16_t> server_tcp_ports = {World::server_port, 443};

@@ -9,16 +9,19 @@ namespace ginnel::peer {
 namespace {
 
 constexpr int searches_max = 4;
+constexpr Duration plain_first_min = 100ms;
 constexpr Duration search_again = 25s;  // longer than the budget's pause
 
 }  // namespace
 
-/// Plain checks get two round trips first: they need no search where the other side's filter is kind.
+/// Plain checks go first: they need no search where the other side's filter is kind. They take a round trip and some.
+/// A prediction costs a socket and a handful of packets, so there is no need to wait for all of that.
 void Peer::plan_search(Instant now) {
   if (config_.relay_only || !admitted_ || !remote_ || search_at_ || searches_ > 0) return;
   auto choice = reach::choose_search(context_.local.nat(), remote_->nat);
   if (!choice.kind || !choice.ours) return;
-  search_at_ = now + std::clamp<Duration>(2 * session_->smoothed_rtt(), 100ms, 1s);
+  bool cheap = *choice.kind != wire::SearchKind::birthday;
+  search_at_ = now + (cheap ? plain_first_min : std::clamp<Duration>(session_->smoothed_rtt() * 5 / 4, plain_first_min, 1s));
 }
 
 void Peer::search_is_due(Instant now) {
