@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/reach/search_choice.hpp"
+
 namespace ginnel::sim {
 
 Agent::Agent(World& world, std::string name, const SiteConfig& site, std::optional<wire::ServiceId> service,
@@ -68,6 +70,11 @@ void Agent::on_event(peer::NodeEvent& event) {
     note("peer arrives", arrived->key.short_name());
   } else if (auto* refused = std::get_if<peer::DialRefused>(&event)) {
     note("dial refused", std::to_string(static_cast<int>(refused->code)));
+  } else if (auto* searched = std::get_if<peer::Searched>(&event)) {
+    searches.push_back(*searched);
+    note("searched", std::string(reach::to_string(searched->kind)) + (searched->ours ? ", its own ports, " : ", ") +
+                         std::to_string(searched->sockets) + " sockets " + std::to_string(searched->probes) +
+                         " probes" + (searched->found ? ", found" : ", in vain"));
   } else if (auto* from = std::get_if<peer::FromPeer>(&event)) {
     on_peer_event(from->peer, from->event);
   } else if (std::holds_alternative<peer::PeerGone>(event)) {

@@ -60,6 +60,7 @@ class Agent {
   std::vector<std::pair<Instant, rendezvous::LinkCarrier>> server_ups;
   std::vector<Instant> registered;
   std::vector<Instant> connected;
+  std::vector<peer::Searched> searches;
   std::vector<std::string> closed;  ///< why sessions ended
 
  private:

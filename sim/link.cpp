@@ -12,7 +12,9 @@ constexpr size_t headers = 28;  // IPv4 and UDP
 
 void Link::send(size_t datagram_size, Schedule::Job arrive, bool stream) {
   ++sent;
-  if (cut || (datagram_size > config.datagram_max && !stream) || random_.chance(config.loss)) {
+  bool fits = stream || datagram_size <= config.datagram_max;
+  if (fits) bytes += datagram_size + headers;
+  if (cut || !fits || random_.chance(config.loss)) {
     ++lost;
     return;
   }

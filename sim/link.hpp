@@ -30,6 +30,7 @@ class Link {
   LinkConfig config;
   bool cut = false;
   uint64_t sent = 0, lost = 0, overflowed = 0;
+  uint64_t bytes = 0;  ///< of what was sent and fits, as IP packets
 
  private:
   Instant enqueue(size_t size);

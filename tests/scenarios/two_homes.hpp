@@ -23,8 +23,9 @@ using sim::World;
 inline constexpr wire::ServiceId service{'s', 'c', 'e', 'n', 'a', 'r', 'i', 'o'};
 
 struct TwoHomes {
-  TwoHomes(uint64_t seed, bool traced, SiteConfig dialler_nat, SiteConfig acceptor_nat)
-      : world(seed), draw(world.random.fork()) {
+  TwoHomes(uint64_t seed, bool traced, SiteConfig dialler_nat, SiteConfig acceptor_nat,
+           const sim::WorldConfig& config = {})
+      : world(seed, config), draw(world.random.fork()) {
     world.trace.on = traced;
     world.coalesce = draw.chance(0.5) ? Duration::zero() : 100us;
     acceptor = std::make_unique<Agent>(world, "acceptor", acceptor_nat, service);

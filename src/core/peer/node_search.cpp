@@ -94,6 +94,10 @@ void Node::look_at_search(Instant now) {
       entry.peer->keep_socket(*socket, hard.kind());
       sockets_.insert(*socket);
       search_->found = true;
+    } else if (entry.peer->direct_by_udp()) {
+      // A plain check was quicker, or a probe opened the other NAT for our main socket: many sockets wait in vain.
+      hard.stop();
+      search_->found = true;
     }
     if (hard.over()) end_search(now, &entry);
   } else if (search_->easy->over(now) || entry.peer->direct_by_udp()) {

@@ -9,16 +9,21 @@ namespace ginnel::peer {
 namespace {
 
 constexpr int searches_max = 4;
+constexpr Duration plain_first_min = 100ms;
 constexpr Duration search_again = 25s;  // longer than the budget's pause
 
 }  // namespace
 
-/// Plain checks get three round trips first: they need no search where the other side's filter is kind.
+/// Plain checks go first: they need no search where the other side's filter is kind. From here they take a round trip
+/// and a half, or two if we were dialled, for then the other side's candidates came earlier. A prediction costs a socket
+/// and a handful of packets, so there is no need to wait for all of that.
 void Peer::plan_search(Instant now) {
   if (config_.relay_only || !admitted_ || !remote_ || search_at_ || searches_ > 0) return;
   auto choice = reach::choose_search(context_.local.nat(), remote_->nat);
   if (!choice.kind || !choice.ours) return;
-  search_at_ = now + std::clamp<Duration>(3 * session_->smoothed_rtt(), 100ms, 1s);
+  bool cheap = *choice.kind != wire::SearchKind::birthday;
+  Duration plain = session_->smoothed_rtt() * (dialler() ? 3 : 4) / 2 + 50ms;
+  search_at_ = now + (cheap ? plain_first_min : std::clamp<Duration>(plain, plain_first_min, 1s));
 }
 
 void Peer::search_is_due(Instant now) {
