@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "app/driver.hpp"
+#include "app/portmap_hands.hpp"
 #include "app/roles.hpp"
 #include "app/stop.hpp"
 #include "core/reach/predict.hpp"
@@ -12,6 +13,8 @@
 namespace ginnel::app {
 
 namespace {
+
+constexpr Duration gateway_patience = 3s;  // after the server has told everything
 
 using reach::Kind;
 using stun::Dependence;
@@ -62,8 +65,16 @@ class Check {
   std::optional<Error> run() {
     Entropy entropy;
     stun::Discovery machine(config_, entropy);
+    bool found = false;
+    Loop::Timer enough(loop_, [&] { loop_.stop(); });
+    PortmapHands gateway(loop_, entropy, [&](const portmap::ClientEvent& event) {
+      if (auto* c = std::get_if<portmap::Capabilities>(&event)) capabilities_ = *c;
+      if (found && capabilities_) loop_.stop();
+    });
     Driver<stun::Discovery> driver(loop_, machine, WhenBlocked::wait, [&] {
-      if (machine.poll_event()) loop_.stop();
+      if (!machine.poll_event()) return;
+      found = true;
+      capabilities_ || !gateway.network() ? loop_.stop() : enough.set(loop_.now() + gateway_patience);
     });
     Address any6;
     any6.v6 = true;
@@ -71,6 +82,7 @@ class Check {
     machine.set_udp(v4, v6);
     driver.give(Interfaces{interface_addresses(true)});
     StopSignal stop(loop_, [&] { loop_.stop(); });
+    gateway.look();
     machine.start(loop_.now());
     driver.pump();
     loop_.run();
@@ -88,6 +100,7 @@ class Check {
     text_ = "this network, as the server at " + wire::host_port_to_string(config_.host, config_.port) + " sees it\n";
     for (bool v6 : {false, true}) tell_udp(f.udp[v6], v6);
     tell_tcp(f.tcp);
+    tell_gateway();
     Kind own = kind_of(f);
     line("so it is", std::string(reach::to_string(own)));
     fields_.emplace_back("kind", std::string(reach::to_string(own)));
@@ -138,6 +151,18 @@ class Check {
     if (f.translated) line("  mapping", std::string(words(f.mapping)));
   }
 
+  void tell_gateway() {
+    std::string spoken;
+    for (size_t i = 0; capabilities_ && i < capabilities_->methods.size(); ++i) {
+      std::string name(portmap::to_string(static_cast<portmap::Method>(i)));
+      const portmap::MethodState& m = capabilities_->methods[i];
+      bool there = m.presence == portmap::Presence::present;
+      fields_.emplace_back("gateway_" + name, there);
+      if (there) spoken += (spoken.empty() ? "" : ", ") + name + (m.why.empty() ? "" : " (but " + m.why + ")");
+    }
+    line("gateway", spoken.empty() ? "maps no ports (PCP, NAT-PMP and UPnP were asked)" : "maps ports by " + spoken);
+  }
+
   void tell_predictions(Kind own) {
     std::string text = "what will connect, by what the other side has\n";
     for (Kind other : reach::kinds) {
@@ -153,6 +178,7 @@ class Check {
   stun::Discovery::Config config_;
   std::string text_;
   Fields fields_;
+  std::optional<portmap::Capabilities> capabilities_;
 };
 
 }  // namespace

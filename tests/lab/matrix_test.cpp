@@ -5,6 +5,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <sstream>
+#include <vector>
 
 #include "lab/agent.hpp"
 #include "lab/error.hpp"
@@ -62,6 +65,56 @@ TEST_F(LabMatrixCommand, EveryPairConnects) {
       << json;
   EXPECT_NE(file("m.svg").find("<svg"), std::string::npos);
 }
+
+/// The simulator's cells, by "row column": row dials, column exposes.
+std::map<std::string, std::string> simulated() {
+  std::map<std::string, std::string> out;
+  std::ifstream in(std::string(GINNEL_SOURCE_DIR) + "/tests/golden/matrix.txt");
+  std::vector<std::string> columns;
+  for (std::string line, word; std::getline(in, line) && !(line.empty() && !columns.empty());) {
+    if (line.starts_with("#")) continue;
+    std::istringstream row(line);
+    std::vector<std::string> read;
+    while (row >> word) read.push_back(word);
+    if (columns.empty())
+      columns = read;
+    else
+      for (size_t i = 1; i < read.size(); ++i) out[read[0] + " " + columns.at(i - 1)] = read[i];
+  }
+  return out;
+}
+
+/// The lab's kinds, and what the simulator calls the like.
+const std::map<std::string, std::string> kSimulated = {
+    {"none", "open"},     {"cone", "full-cone"},          {"arcone", "restricted"}, {"home", "port-restricted"},
+    {"double", "cgn"},    {"udp-blocked", "udp-blocked"}, {"strict", "443-only"},   {"symmetric", "random"},
+    {"ginnel:symmetric-sequential", "sequential"}};
+
+class LabMatrixSample : public LabMatrixCommand, public testing::WithParamInterface<const char*> {};
+
+// The real program, the real kernel and our own gateway end where the real cores end in the simulator.
+TEST_P(LabMatrixSample, EqualsTheSimulators) {
+  const int code = matrix(std::string("--settle 6 --json m.json --kinds ") + GetParam());
+  if (skipped(code)) GTEST_SKIP() << errors_;
+  ASSERT_EQ(code, 0) << out_ << errors_;
+  const auto expected = simulated();
+  ASSERT_EQ(expected.size(), 121u);
+  const std::string json = file("m.json");
+  const auto value = [&](const char* key, size_t from) {
+    const size_t at = json.find('"' + std::string(key) + "\":\"", from) + std::string(key).size() + 4;
+    return json.substr(at, json.find('"', at) - at);
+  };
+  size_t cells = 0;
+  for (size_t at = json.find("{\"expose\":"); at != json.npos; at = json.find("{\"expose\":", at + 1), ++cells) {
+    const std::string connect = value("connect", at), expose = value("expose", at);
+    EXPECT_EQ(value("technique", at), expected.at(kSimulated.at(connect) + " " + kSimulated.at(expose)))
+        << connect << " dials " << expose;
+  }
+  EXPECT_EQ(cells, 25u);
+}
+INSTANTIATE_TEST_SUITE_P(Kinds, LabMatrixSample,
+                         testing::Values("none,cone,home,symmetric,ginnel:symmetric-sequential",
+                                         "home,arcone,double,udp-blocked,strict"));
 
 TEST_F(LabMatrixCommand, APairThatDoesNotConnectIsAFailure) {
   const fs::path broken = directory_ / "broken-ginnel";

@@ -14,6 +14,7 @@
 #include "lab/error.hpp"
 #include "lab/topology.hpp"
 #include "tests/lab/harness.hpp"
+#include "tests/lab/miniupnpd.hpp"
 #include "wire/ip.hpp"
 
 namespace ginnel::lab {
@@ -200,44 +201,12 @@ struct Home {
 };
 
 struct MiniupnpdHome : Home {
-  /// Debian's own script for these chains does not run (unset variables), so they are made here.
-  MiniupnpdHome() {
-    gateway.nft(R"(
-table inet filter {
-  chain miniupnpd { }
-  chain prerouting_miniupnpd { }
-  chain postrouting_miniupnpd { }
-  chain forward { type filter hook forward priority 0; policy accept; jump miniupnpd; }
-  chain prerouting { type nat hook prerouting priority dstnat; policy accept; jump prerouting_miniupnpd; }
-  chain postrouting { type nat hook postrouting priority srcnat; policy accept; jump postrouting_miniupnpd; }
-})");
-    start();
-  }
-  void start() {
-    const std::string config = scratch() + "/miniupnpd.conf";
-    FILE* file = std::fopen(config.c_str(), "w");
-    std::fputs(
-        "ext_ifname=wan\nlistening_ip=lan\nport=5000\nenable_natpmp=yes\nenable_upnp=yes\n"
-        "secure_mode=yes\nuuid=00000000-0000-0000-0000-000000000001\nupnp_table_name=filter\nupnp_nat_table_name="
-        "filter\n"
-        "upnp_forward_chain=miniupnpd\nupnp_nat_chain=prerouting_miniupnpd\n"
-        "upnp_nat_postrouting_chain=postrouting_miniupnpd\nallow 1024-65535 0.0.0.0/0 1024-65535\n",
-        file);
-    std::fclose(file);
-    daemon = gateway.start(Command{.argv = words("miniupnpd -d -f " + config + " -P " + scratch() + "/miniupnpd.pid"),
-                                   .out = Stream::to_file(scratch() + "/miniupnpd.log"),
-                                   .err = Stream::to_file(scratch() + "/miniupnpd.log")});
-    EXPECT_TRUE(
-        wait_until([&] { return gateway.run("ss -Hltn sport = 5000").find("5000") != std::string::npos; }, in(10s)))
-        << "miniupnpd does not run: " << lab::run(Command{.argv = words("cat " + scratch() + "/miniupnpd.log")});
-  }
-  std::string rules() { return gateway.run("nft list chain inet filter prerouting_miniupnpd"); }
   /// So that one protocol is tried by itself.
   void forbid(const std::string& what) {
     gateway.nft("table ip forbid { chain input { type filter hook input priority -10; " + what + " drop; }; }");
   }
 
-  Process daemon;
+  Miniupnpd daemon{gateway};
 };
 
 void client_against_miniupnpd(const std::string& method, const std::string& forbidden) {
@@ -252,10 +221,10 @@ void client_against_miniupnpd(const std::string& method, const std::string& forb
   std::printf("  %s: mapped after %.0f ms\n", method.c_str(), ms_since(begin));
   EXPECT_EQ(wait_line(client, "mapped tcp"), "mapped tcp 4000 " + external.to_string() + " " + method);
   EXPECT_TRUE(comes_through(home.stranger, external, listener, 2s));
-  EXPECT_EQ(count(home.rules(), "dport 4000"), 2u) << home.rules();
+  EXPECT_EQ(count(home.daemon.rules(), "dport 4000"), 2u) << home.daemon.rules();
   client.kill(SIGTERM);
   EXPECT_EQ(client.wait(in(5s)), 0);
-  EXPECT_EQ(count(home.rules(), "dport 4000"), 0u) << "it was not given back: " << home.rules();
+  EXPECT_EQ(count(home.daemon.rules(), "dport 4000"), 0u) << "it was not given back: " << home.daemon.rules();
 }
 
 const char* const kPcp = "udp dport 5351 @th,64,8 2";
@@ -286,13 +255,13 @@ TEST(LabPortmap, MappingsSurviveARestartOfMiniupnpd) {
     Process client = start_client(home.machine, {kUdp});
     ASSERT_TRUE(wait_line(client, "mapped udp"));
     home.wait_age();
-    const auto mapped = [&] { return home.rules().find("dport 4000") != std::string::npos; };
+    const auto mapped = [&] { return home.daemon.rules().find("dport 4000") != std::string::npos; };
     EXPECT_TRUE(mapped());
-    home.daemon.stop(SIGKILL);
+    home.daemon.kill();
     home.gateway.nft("flush chain inet filter prerouting_miniupnpd\nflush chain inet filter miniupnpd");
     EXPECT_FALSE(mapped());
     const Time begin = now();
-    home.start();
+    home.daemon.start();
     EXPECT_TRUE(wait_until(mapped, in(15s))) << "the new epoch was not noticed";
     std::printf("  mapped again %.0f ms after the restart\n", ms_since(begin));
   });

@@ -1,5 +1,7 @@
 #include "core/reach/predict.hpp"
 
+#include <utility>
+
 namespace ginnel::reach {
 
 namespace {
@@ -33,8 +35,9 @@ std::string_view predict(Kind target, Kind dialler) {
   }
   if (symmetric(target) && symmetric(dialler)) return "relay";
   if (symmetric(target) || symmetric(dialler)) {
-    Kind cone = symmetric(target) ? dialler : target;
-    return cone == Kind::port_restricted ? "relay" : "udp-punch";
+    auto [hard, cone] = symmetric(target) ? std::pair(target, dialler) : std::pair(dialler, target);
+    if (cone != Kind::port_restricted) return "udp-punch";
+    return hard == Kind::symmetric_sequential ? "prediction" : "birthday";
   }
   return "udp-punch";
 }
