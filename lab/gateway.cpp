@@ -19,8 +19,7 @@ std::string text_of(const std::string& path) {
 
 }  // namespace
 
-Gateway::Gateway(const Host& host, const NatKind& kind, const std::string& binary,
-                 const std::vector<std::string>& pool)
+Gateway::Gateway(const Host& host, const NatKind& kind, const std::string& binary, const std::vector<std::string>& pool)
     : host_(host), kind_(kind), binary_(binary), control_(state_home(host.name()) + "/ginnel/nat.sock") {
   if (const std::string rules = nat_rules(kind_); !rules.empty()) host_.nft(rules);
   kind_.is_kernel() ? start_kernel() : start_ginnel(pool);

@@ -1,5 +1,5 @@
-// `ginnel lab conformance`: what the RFCs ask of a NAT, asked of one. In a sandbox of its own the NAT is any that the lab
-// knows (lab/nat_kind), or a program's that is started on the gateway.
+// `ginnel lab conformance`: what the RFCs ask of a NAT, asked of one. In a sandbox of its own the NAT is any that the
+// lab knows (lab/nat_kind), or a program's that is started on the gateway.
 #pragma once
 #include <optional>
 #include <string>

@@ -1,7 +1,7 @@
 // The smallest world in which a NAT can be asked: hosts inside, a gateway, and servers outside behind a router. Knows
 // addresses and links; refuses to know what makes the gateway a NAT. Needs a sandbox.
 //
-//   192.168.1.2 .3 .4 .5 [inside] -lan- 192.168.1.1 [gateway] 198.51.100.1 -wan- 198.51.100.254 [outside] 203.0.113.1 .2 .3
+//   192.168.1.2 to .5 [inside] -lan- 192.168.1.1 [gateway] 198.51.100.1 -wan- 198.51.100.254 [outside] 203.0.113.1 to .3
 #pragma once
 #include <string>
 #include <vector>

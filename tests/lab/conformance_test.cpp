@@ -88,8 +88,7 @@ TEST(LabConformance, RealGatewaysAreWhatThePageSays) {
     Results differ = {};
   };
   // What the engine does otherwise on purpose: tests/support/kernel_differences.hpp.
-  const Results kernels_own = {
-      {"RFC 5508 REQ-3a", "fail"}, {"RFC 5508 REQ-10c", "fail"}, {"RFC 5508 REQ-11", "fail"}};
+  const Results kernels_own = {{"RFC 5508 REQ-3a", "fail"}, {"RFC 5508 REQ-10c", "fail"}, {"RFC 5508 REQ-11", "fail"}};
   const int not_met = static_cast<int>(Errc::not_met);
   const std::vector<Asked> all = {
       {"linux-open", "linux", not_met, kernels_own},
@@ -97,7 +96,10 @@ TEST(LabConformance, RealGatewaysAreWhatThePageSays) {
       {"ginnel:rfc", "rfc", 0},
       {"ginnel:home", "home", 0},
       {"ginnel:symmetric", "symmetric", not_met},
-      {"ginnel:basic --outside-addresses 4", "basic", 0, {{"RFC 5508 REQ-10a echo", "pass"}}},  // by the host it runs on
+      {"ginnel:basic --outside-addresses 4",
+       "basic",
+       0,
+       {{"RFC 5508 REQ-10a echo", "pass"}}},  // by the host it runs on
   };
   std::vector<Process> running;  // each has a sandbox of its own, and mostly waits
   for (const auto& each : all) running.push_back(start_conformance(std::string("--json --nat ") + each.nat));

@@ -179,11 +179,13 @@ TEST(LabImpairments, RateIsAnUpperBound) {
 TEST(LabImpairments, MtuIsAnnouncedOrABlackHole) {
   in_sandbox([] {
     TwoHosts net("mtu=1400");
-    EXPECT_EQ(number_before(ping(net.near(), "-n -c 2 -i 0.2 -W 2 -M do -s 1372 203.0.113.11"), "received"), 2) << "1400 pass";
+    EXPECT_EQ(number_before(ping(net.near(), "-n -c 2 -i 0.2 -W 2 -M do -s 1372 203.0.113.11"), "received"), 2)
+        << "1400 pass";
     const std::string told = ping(net.near(), "-n -c 2 -i 0.2 -W 2 -M do -s 1373 203.0.113.11");
     EXPECT_EQ(number_before(told, "received"), 0);
     EXPECT_NE(told.find("mtu = 1400"), std::string::npos) << told;
-    EXPECT_EQ(number_before(ping(net.near(), "-n -c 2 -i 0.2 -W 2 -M dont -s 3000 203.0.113.11"), "received"), 2) << "in pieces";
+    EXPECT_EQ(number_before(ping(net.near(), "-n -c 2 -i 0.2 -W 2 -M dont -s 3000 203.0.113.11"), "received"), 2)
+        << "in pieces";
     if (Host::has_ipv6()) {
       const std::string six = ping(net.near(), "-6 -n -c 3 -i 0.2 -W 2 -M do -s 1400 " + net.far().address6);
       EXPECT_NE(six.find("mtu=1400"), std::string::npos) << six;

@@ -57,8 +57,10 @@ TEST_F(LabMatrixCommand, EveryPairConnects) {
   EXPECT_NE(json.find("{\"expose\":\"home\",\"connect\":\"double\",\"connected\":true,\"technique\":\"udp-punch\""),
             std::string::npos)
       << json;
-  EXPECT_NE(json.find("{\"expose\":\"ginnel:restricted\",\"connect\":\"home\",\"connected\":true,\"technique\":\"udp-punch\""),
-            std::string::npos)
+  EXPECT_NE(
+      json.find(
+          "{\"expose\":\"ginnel:restricted\",\"connect\":\"home\",\"connected\":true,\"technique\":\"udp-punch\""),
+      std::string::npos)
       << json;
   EXPECT_NE(json.find("{\"expose\":\"symmetric\",\"connect\":\"symmetric\",\"connected\":true,\"technique\":\"relay\""),
             std::string::npos)

@@ -42,8 +42,7 @@ struct Street {
   }
   std::vector<std::vector<Seen>> ask_from_all(size_t homes, const std::vector<Question>& questions) {
     std::vector<Process> askers;
-    for (size_t i = 0; i < homes; ++i)
-      askers.push_back(start_asking(lab.host("home" + std::to_string(i)), questions));
+    for (size_t i = 0; i < homes; ++i) askers.push_back(start_asking(lab.host("home" + std::to_string(i)), questions));
     std::vector<std::vector<Seen>> out;
     for (auto& asker : askers) out.push_back(answers(asker));
     return out;
@@ -68,7 +67,8 @@ TEST(LabNatKinds, MapAndFilterAsTheirNamesSay) {
   for (const auto& row : rows) kinds.push_back(row.kind);
   in_sandbox([&] {
     Street street(kinds);
-    const auto all = street.ask_from_all(kinds.size(), {{kOne}, {kOther, 7002}, {kOne, 7001, From::other_port}, {kOne}});
+    const auto all =
+        street.ask_from_all(kinds.size(), {{kOne}, {kOther, 7002}, {kOne, 7001, From::other_port}, {kOne}});
     for (size_t i = 0; i < kinds.size(); ++i) {
       SCOPED_TRACE(kinds[i]);
       const auto& seen = all[i];
@@ -86,8 +86,7 @@ TEST(LabNatKinds, MapAndFilterAsTheirNamesSay) {
   in_sandbox([&] {  // on its own: the first address that a NAT sees must be the only one
     Street street(kinds);
     const auto all = street.ask_from_all(kinds.size(), {{kOne, 7001, From::other_address}});
-    for (size_t i = 0; i < kinds.size(); ++i)
-      EXPECT_EQ(all[i].at(0).port != "-", rows[i].other_address) << kinds[i];
+    for (size_t i = 0; i < kinds.size(); ++i) EXPECT_EQ(all[i].at(0).port != "-", rows[i].other_address) << kinds[i];
   });
 }
 

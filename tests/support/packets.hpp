@@ -127,7 +127,7 @@ inline PacketBytes icmp_error(const Address& from, const Address& to, uint8_t ty
   t[0] = type;
   t[1] = code;
   put32(t, 4, rest);
-  std::memcpy(&t[8], quoted.data(), quoted.size());
+  std::copy(quoted.begin(), quoted.end(), t.begin() + 8);
   return ip_packet(from, to, 1, t);
 }
 
