@@ -63,7 +63,10 @@ void put(Writer& out, const Notice& m) {
   out.put(m.service);
 }
 
-void put(Writer& out, const Vouch& m) { out.u32(m.route); }
+void put(Writer& out, const Vouch& m) {
+  out.u32(m.route);
+  out.u8(m.over);
+}
 void put(Writer& out, const Vouched& m) {
   out.u32(m.route);
   put_address(out, m.observed);
@@ -123,6 +126,9 @@ std::optional<Signal> read_notice(Reader& in) {
 std::optional<Signal> read_vouch(Reader& in) {
   Vouch m;
   if (!read_route(in, m.route)) return {};
+  uint8_t over = in.u8();
+  m.over = over == 1;
+  if (over > 1) return {};
   return m;
 }
 

@@ -45,8 +45,9 @@ struct Incoming { RouteNumber route = 0; PublicKey peer; ServiceId service{}; Se
 struct RouteClosed { RouteNumber route = 0; SignalCode code{}; };
 /// Server: a word about a service or this session (replaced, refused, closing).
 struct Notice { SignalCode code{}; ServiceId service{}; };
-/// Agent: tell the other end of this route the address my packets come from. It looks there only if both say so.
-struct Vouch { RouteNumber route = 0; };
+/// Agent: tell the other end of this route the address my packets come from. It looks there only if both say so. `over`:
+/// it has looked, and others at these addresses may have their turn.
+struct Vouch { RouteNumber route = 0; bool over = false; };
 /// Server: from this address come the packets of the other end of that route.
 struct Vouched { RouteNumber route = 0; Address observed; };
 

@@ -84,7 +84,7 @@ TEST(Searches, BirthdayFindsRandomPorts) {
   EXPECT_LE(near.probes.quantile(0.5), 252);
   Sum far = run(200, {"random ports, round trips to 150 ms", sim::symmetric, "birthday"});
   EXPECT_GE(far.rate(), 0.99);
-  EXPECT_LE(far.from_relay.quantile(0.5), 1'400);
+  EXPECT_LE(far.from_relay.quantile(0.5), 1'600);
   EXPECT_LE(far.from_relay.quantile(0.95), 3'500);
 }
 
@@ -94,7 +94,7 @@ TEST(Searches, PredictionFindsAQuietSequence) {
   EXPECT_LE(near.from_relay.quantile(0.5), 500);
   Sum far = run(200, {"a quiet sequence, round trips to 150 ms", sequential(0), "prediction"});
   EXPECT_GE(far.rate(), 0.95);
-  EXPECT_LE(far.from_relay.quantile(0.5), 600);
+  EXPECT_LE(far.from_relay.quantile(0.5), 1'000);
 }
 
 /// What was seen of a sequence is worth little after a round trip (the formula: mappings of others are a Poisson

@@ -21,6 +21,16 @@ TEST(SearchTurns, OneAtEachAddress) {
   EXPECT_TRUE(turns.take(now + 15s, bob, at(1, 1001), at(2, 1)));
 }
 
+TEST(SearchTurns, WhoEndsEarlyMakesRoom) {
+  SearchTurns turns;
+  Instant now{1h};
+  EXPECT_TRUE(turns.take(now, alice, at(1, 1000), at(2, 2000)));
+  turns.end(bob);
+  EXPECT_FALSE(turns.take(now, bob, at(1, 1001), at(3, 1)));
+  turns.end(alice);
+  EXPECT_TRUE(turns.take(now, bob, at(1, 1001), at(3, 1)));
+}
+
 TEST(SearchTurns, ManyAddressesDoNotGrowIt) {
   SearchTurns turns;
   Instant now{1h};

@@ -27,7 +27,8 @@ std::vector<Signal> samples() {
       Incoming{77, peer, rng.array<8>(), rng.array<8>()},
       RouteClosed{2, SignalCode::peer_left},
       Notice{SignalCode::closing, {}},
-      Vouch{2},
+      Vouch{2, false},
+      Vouch{2, true},
       Vouched{3, Address::v4(192, 0, 2, 1, 3478)},
   };
   for (int code = 1; code <= 6; ++code) all.push_back(Notice{static_cast<SignalCode>(code), rng.array<8>()});

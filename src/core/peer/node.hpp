@@ -114,6 +114,7 @@ class Node {
     std::optional<reach::EasySide> easy;
     size_t probes = 0;                    ///< the other side's
     bool found = false;
+    bool refused = false;                 ///< by the other side, who may say yes later
   };
   static constexpr Duration wish_patience = 1500ms;
 

@@ -18,8 +18,8 @@ bool is_cheap(wire::SearchKind kind) { return kind != wire::SearchKind::birthday
 
 void Node::begin_search(Instant now, PeerId id, Entry& entry, wire::SearchKind kind) {
   const auto& easy = entry.peer->search_target();
-  if (!config_.search || !easy || !entry.route || !budget_.may_begin(now, entry.key, is_cheap(kind)))
-    return entry.peer->search_ended(now, 0, 0);
+  if (!config_.search || !easy || !entry.route) return;
+  if (!budget_.may_begin(now, entry.key, is_cheap(kind))) return entry.peer->search_refused(now);
   wire::NatView nat = local_.nat();
   reach::HardSide::Config c;
   c.kind = kind;
@@ -110,6 +110,7 @@ void Node::handle_search_end(Instant now, PeerId id, const wire::SearchEnd& end)
   if (!search_ || search_->peer != id || search_->token != end.token) return;
   search_->probes = end.probes;
   // The last probe may have been the right one: what it begins is under way, and stops the search by itself.
+  search_->refused = end.refused;
   if (search_->hard && (end.refused || search_->found)) search_->hard->stop();
   look_at_search(now);
 }
@@ -128,7 +129,8 @@ void Node::end_search(Instant now, Entry* entry) {
   events_.push_back(Searched{search.peer, kind, search.hard.has_value(), sockets, probes, search.found});
   if (!entry) return;
   entry->peer->say_search_end({search.token, static_cast<uint16_t>(std::min<size_t>(probes, 65535)), false});
-  entry->peer->search_ended(now, sockets, probes);
+  search.refused ? entry->peer->search_refused(now) : entry->peer->search_ended(now);
+  if (search.hard && entry->route) link_.send(wire::Vouch{*entry->route, true});
   touch(search.peer, *entry);
 }
 

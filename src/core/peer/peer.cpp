@@ -102,7 +102,7 @@ void Peer::handle_timeout(Instant now) {
     wish_ = *means;
     leading_ = true;
   }
-  if (search_at_ && *search_at_ <= now) search_is_due(now);
+  if (search_at_ && *search_at_ <= now) search_is_due();
   if (heed_at_ && *heed_at_ <= now) consider(now);
   if (busy_) watch_rate(now);
   if (review_at_ && *review_at_ <= now) review(now);

@@ -131,7 +131,9 @@ class Peer {
   /// We look for the other side, as it offered.
   void search_begins(const wire::SearchOffer& offer) { searched_ip_ = offer.ip, search_kind_ = offer.kind; }
   /// Of one that we began: what it cost.
-  void search_ended(Instant now, size_t sockets, size_t probes);
+  void search_ended(Instant now);
+  /// It was not begun: one of us had no room, or somebody else at our addresses has its turn.
+  void search_refused(Instant now);
   /// This socket of a search is the peer's own now.
   void keep_socket(SocketId socket, wire::SearchKind kind);
 
@@ -192,7 +194,7 @@ class Peer {
   void handle_candidates(Instant now, const wire::Candidates& message);
   void consider(Instant now);
   void plan_search(Instant now);
-  void search_is_due(Instant now);
+  void search_is_due();
   std::string_view technique_of(const Carrier& carrier, const ice::Pair* pair) const;
   void try_candidates(Instant now, bool open_first);
   void drain_ice(Instant now);
@@ -238,6 +240,7 @@ class Peer {
   // Searches
   std::optional<Instant> search_at_;       ///< unless a direct path is there by then
   int searches_ = 0;                       ///< that we began
+  int refusals_ = 0;
   std::optional<wire::SearchKind> search_wish_, search_kind_;
   std::optional<wire::SearchOffer> heard_offer_;
   std::optional<wire::SearchEnd> heard_end_;

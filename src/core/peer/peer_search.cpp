@@ -9,24 +9,22 @@ namespace ginnel::peer {
 namespace {
 
 constexpr int searches_max = 4;
-constexpr Duration plain_first_min = 100ms;
+constexpr int refusals_max = 12;
+constexpr Duration refused_pause = 2s;   // and up to as much again
 constexpr Duration search_again = 25s;  // longer than the budget's pause
 
 }  // namespace
 
-/// Plain checks go first: they need no search where the other side's filter is kind. From here they take a round trip
-/// and a half, or two if we were dialled, for then the other side's candidates came earlier. A prediction costs a socket
-/// and a handful of packets, so there is no need to wait for all of that.
+/// Plain checks go first: they need no search where the other side's filter is kind. From here their words and checks take
+/// two round trips, or three if we were dialled, for then the other side's candidates came earlier.
 void Peer::plan_search(Instant now) {
   if (config_.relay_only || !admitted_ || !remote_ || search_at_ || searches_ > 0) return;
   auto choice = reach::choose_search(context_.local.nat(), remote_->nat);
   if (!choice.kind || !choice.ours) return;
-  bool cheap = *choice.kind != wire::SearchKind::birthday;
-  Duration plain = session_->smoothed_rtt() * (dialler() ? 3 : 4) / 2 + 50ms;
-  search_at_ = now + (cheap ? plain_first_min : std::clamp<Duration>(plain, plain_first_min, 1s));
+  search_at_ = now + std::clamp<Duration>(session_->smoothed_rtt() * (dialler() ? 2 : 3) + 50ms, 100ms, 1s);
 }
 
-void Peer::search_is_due(Instant now) {
+void Peer::search_is_due() {
   search_at_.reset();
   if (direct_by_udp() || !remote_ || searches_ >= searches_max) return;
   auto choice = reach::choose_search(context_.local.nat(), remote_->nat);
@@ -35,10 +33,15 @@ void Peer::search_is_due(Instant now) {
   search_kind_ = choice.kind == wire::SearchKind::prediction && searches_ >= 2 ? wire::SearchKind::birthday : *choice.kind;
   ++searches_;
   search_wish_ = search_kind_;
-  (void)now;
 }
 
-void Peer::search_ended(Instant now, size_t, size_t) {
+void Peer::search_refused(Instant now) {
+  --searches_;
+  if (direct_by_udp() || ++refusals_ > refusals_max) return;
+  search_at_ = now + refused_pause + Duration(static_cast<int64_t>(context_.rng.below(uint64_t(refused_pause.count()))));
+}
+
+void Peer::search_ended(Instant now) {
   if (direct_by_udp() || searches_ >= searches_max) return;
   bool cheap = search_kind_ && *search_kind_ != wire::SearchKind::birthday && searches_ < 2;
   search_at_ = now + (cheap ? Duration(200ms) : Duration(search_again));

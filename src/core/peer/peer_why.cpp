@@ -116,7 +116,7 @@ TechniqueReport Peer::not_tried(std::string_view name, const std::vector<wire::C
     return no(direct_by_udp() ? "UDP came first" : choice.ours ? "waits for its turn" : "the other side begins it");
   }
   if (name == "tcp-punch") {
-    if (dials_.targets().empty()) return no("UDP came first");
+    if (dials_.targets().empty()) return no(current_ && !current_->is_relay() ? "UDP came first" : "waits for its turn");
     std::string seen;
     for (const auto& t : dials_.targets())
       seen += (seen.empty() ? "" : "; ") + t.to.to_string() + " dialled " + std::to_string(t.tries) + " times: " +

@@ -23,6 +23,9 @@ class SearchTurns {
     for (const Address& ip : {its.with_port(0), other.with_port(0)}) turns_[ip] = {asks, now + turn};
     return true;
   }
+  void end(const PublicKey& asked) {
+    std::erase_if(turns_, [&](auto& t) { return t.second.whose == asked; });
+  }
 
  private:
   struct Turn { PublicKey whose; Instant ends; };

@@ -400,6 +400,7 @@ void Server::handle_signal(Instant now, Agent& agent, const wire::Signal& signal
 
 /// Who gets no answer finds no port, and may ask again.
 void Server::handle_vouch(Instant now, Agent& agent, const wire::Vouch& message) {
+  if (message.over) return search_turns_.end(agent.key);
   auto at = agent.routes.find(message.route);
   if (at == agent.routes.end() || !search_turns_.take(now, agent.key, agent.address, at->second.to->address)) return;
   tell(*at->second.to, wire::Vouched{at->second.number, agent.address});
