@@ -99,7 +99,8 @@ std::optional<Deadline> HardSide::next_deadline() const {
   if (over_) return {};
   std::optional<Deadline> next = Deadline{ends_, "search: enough"};
   next = earlier(next, earlier(before_.next_deadline(), after_.next_deadline()));
-  if (offer_at_ && !offered_) next = earlier(next, Deadline{*offer_at_, "search: offer with what is known"});
+  bool enough = before_.mapped().has_value();  // without it the answer itself is what we wait for
+  if (offer_at_ && !offered_ && enough) next = earlier(next, Deadline{*offer_at_, "search: offer with what is known"});
   bool more = next_opener_ < sockets_.size() && sockets_[next_opener_].answered;
   if (next_batch_ && more) next = earlier(next, Deadline{*next_batch_, "search: next openers"});
   return next;

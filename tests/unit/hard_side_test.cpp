@@ -1,0 +1,126 @@
+// The side of a search whose NAT is symmetric: what it sends, what it offers, and that it always comes to rest.
+#include "core/reach/hard_side.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "tests/support/seeded_rng.hpp"
+#include "tests/support/stun_answers.hpp"
+
+namespace ginnel::reach {
+namespace {
+
+const Address server = Address::v4(203, 0, 113, 1, 3478), second = Address::v4(203, 0, 113, 1, 3479);
+const Address easy = Address::v4(192, 0, 2, 40, 40'000), ours = Address::v4(198, 51, 100, 20, 0);
+
+struct Bench {
+  explicit Bench(wire::SearchKind kind, size_t sockets = 1) : kind(kind), side(now, config(sockets), rng) {}
+
+  HardSide::Config config(size_t sockets) const {
+    HardSide::Config c;
+    c.kind = kind;
+    c.token = 7;
+    c.easy = easy;
+    c.server = server, c.second = second;
+    c.ports = {wire::PortPattern::Kind::sequential, 1, 0, 0, 0};
+    c.first_socket = 10;
+    c.sockets = sockets;
+    return c;
+  }
+  /// What leaves now, in order.
+  std::vector<Transmit> drain() {
+    std::vector<Transmit> out;
+    while (auto action = side.poll_action(now, room)) {
+      if (auto* open = std::get_if<OpenUdp>(&*action)) opened.push_back(open->id);
+      if (auto* close = std::get_if<CloseUdp>(&*action)) closed.push_back(close->id);
+      if (auto* t = std::get_if<Transmit>(&*action)) {
+        out.push_back(*t);
+        if (t->to != easy) ids[t->to] = test::id_of(t->bytes);
+      }
+    }
+    return out;
+  }
+  void answer(const Address& from, uint16_t port) {
+    auto made = test::answer_to(ids.at(from), {ours.with_port(port)});
+    side.handle_response(now, 10, from, made.message());
+  }
+  /// Lives on until it is over; fails if it wants to be woken in the past.
+  void run_out() {
+    for (int n = 0; !side.over(); ++n) {
+      auto next = side.next_deadline();
+      ASSERT_TRUE(next);
+      ASSERT_LT(n, 10'000);
+      ASSERT_TRUE(next->when > now || n == 0) << next->why;
+      now = std::max(now, next->when);
+      side.handle_timeout(now);
+      drain();
+    }
+  }
+
+  wire::SearchKind kind;
+  test::SeededRng rng;
+  Instant now{1h};
+  std::vector<uint8_t> room = std::vector<uint8_t>(100);
+  std::vector<SocketId> opened, closed;
+  std::map<Address, wire::TransactionId> ids;
+  HardSide side;
+};
+
+TEST(HardSide, ThePacketThatCountsLeavesBetweenTwoThatAreTold) {
+  Bench b(wire::SearchKind::prediction);
+  b.drain();
+  ASSERT_EQ(b.opened, std::vector<SocketId>{10});
+  b.side.handle_opened(b.now, {10, Address{}.with_port(5000)});
+  auto sent = b.drain();
+  ASSERT_EQ(sent.size(), 3u);
+  EXPECT_EQ(sent[0].to, server);
+  EXPECT_EQ(sent[1].to, easy);
+  EXPECT_EQ(sent[1].hops, HardSide::opener_hops);
+  EXPECT_EQ(sent[2].to, second);
+  b.answer(server, 6000);
+  EXPECT_FALSE(b.side.poll_offer());
+  b.answer(second, 6004);
+  auto offer = b.side.poll_offer();
+  ASSERT_TRUE(offer);
+  EXPECT_EQ(offer->low, 6001);
+  EXPECT_EQ(offer->high, 6003);
+  EXPECT_TRUE(offer->ip.same_ip(ours));
+}
+
+TEST(HardSide, ComesToRestWhateverIsLost) {
+  for (int lost = 0; lost < 4; ++lost) {
+    Bench b(wire::SearchKind::prediction);
+    b.drain();
+    b.side.handle_opened(b.now, {10, Address{}.with_port(5000)});
+    b.drain();
+    if (!(lost & 1)) b.answer(server, 6000);
+    if (!(lost & 2)) b.answer(second, 6002);
+    b.run_out();
+    EXPECT_EQ(b.side.poll_offer().has_value(), !(lost & 1)) << lost;
+    EXPECT_EQ(b.closed, std::vector<SocketId>{10});
+  }
+}
+
+TEST(HardSide, OfManySocketsTheOneThatWasFoundStays) {
+  Bench b(wire::SearchKind::birthday, 16);
+  b.drain();
+  for (SocketId id = 10; id < 26; ++id) b.side.handle_opened(b.now, {id, Address{}.with_port(static_cast<uint16_t>(5000 + id))});
+  size_t openers = b.drain().size();
+  while (openers < 16) {
+    b.now = b.side.next_deadline()->when;
+    openers += b.drain().size();
+  }
+  EXPECT_EQ(openers, 16u);
+  EXPECT_TRUE(b.side.poll_offer());
+  b.side.found(b.now, 12);
+  EXPECT_TRUE(b.side.over());
+  b.drain();
+  EXPECT_EQ(b.closed.size(), 15u);
+  EXPECT_EQ(std::count(b.closed.begin(), b.closed.end(), 12u), 0);
+}
+
+}  // namespace
+}  // namespace ginnel::reach
