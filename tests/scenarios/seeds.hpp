@@ -1,5 +1,5 @@
 // Runs a scenario over many seeds. A seed that fails is printed with the command that runs it again; GINNEL_SEED=n runs
-// that one alone, and prints the trace of what happened in it.
+// that one alone, and prints the trace of what happened in it. GINNEL_SEEDS=n runs so many in place of each test's own number.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -49,6 +49,7 @@ inline void for_each_seed(uint64_t count, const Scenario& scenario) {
     EXPECT_EQ(out.problems, "");
     return;
   }
+  if (const char* many = std::getenv("GINNEL_SEEDS")) count = std::strtoull(many, nullptr, 10);
 #ifdef __SANITIZE_ADDRESS__
   count = (count + 7) / 8;  // ten times slower, and the same lines of code: the optimised run has them all
 #endif

@@ -17,15 +17,16 @@ const Address server = Address::v4(203, 0, 113, 1, 3478), second = Address::v4(2
 const Address easy = Address::v4(192, 0, 2, 40, 40'000), ours = Address::v4(198, 51, 100, 20, 0);
 
 struct Bench {
-  explicit Bench(wire::SearchKind kind, size_t sockets = 1) : kind(kind), side(now, config(sockets), rng) {}
+  explicit Bench(wire::SearchKind kind, size_t sockets = 1, int16_t step = 1)
+      : kind(kind), side(now, config(sockets, step), rng) {}
 
-  HardSide::Config config(size_t sockets) const {
+  HardSide::Config config(size_t sockets, int16_t step) const {
     HardSide::Config c;
     c.kind = kind;
     c.token = 7;
     c.easy = easy;
     c.server = server, c.second = second;
-    c.ports = {wire::PortPattern::Kind::sequential, 1, 0, 0, 0};
+    c.ports = {wire::PortPattern::Kind::sequential, step, 0, 0, 0};
     c.first_socket = 10;
     c.sockets = sockets;
     return c;
@@ -90,6 +91,25 @@ TEST(HardSide, ThePacketThatCountsLeavesBetweenTwoThatAreTold) {
   EXPECT_TRUE(offer->ip.same_ip(ours));
 }
 
+TEST(HardSide, AStepThatDoesNotFitIsNotBelieved) {
+  struct Row { int16_t step; uint16_t before, after, low, high, unit; };
+  for (Row row : {Row{1, 6000, 6002, 6001, 6001, 1}, Row{2, 6000, 6002, 6001, 6001, 1}, Row{2, 6000, 6004, 6002, 6002, 2},
+                  Row{2, 6000, 6008, 6002, 6006, 2}, Row{3, 6000, 6004, 6001, 6003, 1}, Row{-1, 6000, 5998, 5999, 5999, 1},
+                  Row{1, 6000, 5997, 5998, 5999, 1}}) {
+    Bench b(wire::SearchKind::prediction, 1, row.step);
+    b.drain();
+    b.side.handle_opened(b.now, {10, Address{}.with_port(5000)});
+    b.drain();
+    b.answer(server, row.before);
+    b.answer(second, row.after);
+    auto offer = b.side.poll_offer();
+    ASSERT_TRUE(offer);
+    EXPECT_EQ(offer->low, row.low) << row.step << " " << row.after;
+    EXPECT_EQ(offer->high, row.high) << row.step << " " << row.after;
+    EXPECT_EQ(offer->step, row.unit) << row.step << " " << row.after;
+  }
+}
+
 TEST(HardSide, ComesToRestWhateverIsLost) {
   for (int lost = 0; lost < 4; ++lost) {
     Bench b(wire::SearchKind::prediction);
@@ -102,6 +122,20 @@ TEST(HardSide, ComesToRestWhateverIsLost) {
     EXPECT_EQ(b.side.poll_offer().has_value(), !(lost & 1)) << lost;
     EXPECT_EQ(b.closed, std::vector<SocketId>{10});
   }
+}
+
+TEST(HardSide, EndsSoonAfterTheOtherSideDid) {
+  Bench b(wire::SearchKind::prediction);
+  b.drain();
+  b.side.handle_opened(b.now, {10, Address{}.with_port(5000)});
+  b.drain();
+  b.answer(server, 6000);
+  b.answer(second, 6002);
+  Instant ended = b.now += 1s;
+  b.side.wind_up(b.now);
+  EXPECT_FALSE(b.side.over());
+  b.run_out();
+  EXPECT_EQ(b.now - ended, HardSide::last_moment);
 }
 
 TEST(HardSide, OfManySocketsTheOneThatWasFoundStays) {

@@ -109,9 +109,8 @@ void Node::look_at_search(Instant now) {
 void Node::handle_search_end(Instant now, PeerId id, const wire::SearchEnd& end) {
   if (!search_ || search_->peer != id || search_->token != end.token) return;
   search_->probes = end.probes;
-  // The last probe may have been the right one: what it begins is under way, and stops the search by itself.
   search_->refused = end.refused;
-  if (search_->hard && (end.refused || search_->found)) search_->hard->stop();
+  if (search_->hard) end.refused || search_->found ? search_->hard->stop() : search_->hard->wind_up(now);
   look_at_search(now);
 }
 

@@ -130,9 +130,11 @@ wire::SearchOffer HardSide::predicted() const {
   int low, high;
   if (config_.ports.kind != wire::PortPattern::Kind::sequential) {
     low = high = sockets_.front().local;  // a NAT that keeps ports
-  } else if (last != 0 && (last - first) * step > 0 && std::abs(last - first) <= 64 * std::abs(step)) {
-    low = first + step, high = last - step;  // between the two
-    if ((high - low) * step < 0) low = high = first + step;
+  } else if (int between = last - first; last != 0 && std::abs(between) >= 2 && std::abs(between) <= 64 * std::abs(step)) {
+    // It lies between the two. The step was told from few mappings: if it does not fit what is seen now, each port may be it.
+    bool fits = between * step > 0 && between % step == 0 && std::abs(between) >= 2 * std::abs(step);
+    if (!fits) step = between > 0 ? 1 : -1;
+    low = first + step, high = last - step;
   } else {
     low = first + step, high = first + step * (2 + config_.ports.rate / 50);
   }

@@ -2,6 +2,7 @@
 // address, from one socket whose port can be told nearly exactly (prediction), or from many, of which one will be hit
 // (birthday). Packets that open travel few hops: they are not to reach the other side. Docs/decisions/011.
 #pragma once
+#include <algorithm>
 #include <deque>
 #include <optional>
 #include <vector>
@@ -17,6 +18,7 @@ namespace ginnel::reach {
 class HardSide {
  public:
   static constexpr Duration patience = 9s;
+  static constexpr Duration last_moment = 500ms;
   static constexpr uint8_t opener_hops = 5;      // through a carrier's NAT, and no further
   static constexpr Duration opener_pace = 2ms;   // for each batch of:
   static constexpr size_t opener_batch = 8;
@@ -38,6 +40,8 @@ class HardSide {
   void handle_timeout(Instant now);
   /// Something of the peer came in on that socket: it stays, all others are closed.
   void found(Instant now, SocketId socket);
+  /// The other side sends no more probes: what its last one began may still succeed.
+  void wind_up(Instant now) { ends_ = std::min(ends_, now + last_moment); }
   /// Close everything that was not found.
   void stop();
   // ---- polls
