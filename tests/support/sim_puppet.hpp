@@ -12,7 +12,7 @@
 
 namespace ginnel::test {
 
-class Puppet {
+class SimPuppet {
  public:
   struct Heard {
     Instant when;
@@ -30,7 +30,7 @@ class Puppet {
   };
   struct Nothing {};
 
-  explicit Puppet(Rng&) {}
+  explicit SimPuppet(Rng&) {}
 
   void handle(Instant now, Input& input) {
     if (auto* d = std::get_if<Datagrams>(&input)) {
@@ -116,11 +116,11 @@ class PuppetHost {
   void listen(uint16_t port, bool v6 = false) { order(ListenTcp{Address{.ip = {}, .port = port, .v6 = v6}}); }
 
   // ---- what it knows
-  Puppet& machine() { return host_.machine(); }
+  SimPuppet& machine() { return host_.machine(); }
   sim::Stack& stack() { return host_.stack(); }
-  sim::MachineHost<Puppet>& host() { return host_; }
+  sim::MachineHost<SimPuppet>& host() { return host_; }
   Address ip() { return stack().addresses().front(); }
-  const Puppet::Tcp& tcp(TcpId id) { return machine().tcp[id]; }
+  const SimPuppet::Tcp& tcp(TcpId id) { return machine().tcp[id]; }
   /// The last connection that somebody made to it; 0: none.
   TcpId accepted() {
     TcpId out = 0;
@@ -140,7 +140,7 @@ class PuppetHost {
 
  private:
   sim::World& world_;
-  sim::MachineHost<Puppet> host_;
+  sim::MachineHost<SimPuppet> host_;
   TcpId last_id_ = 0;
 };
 

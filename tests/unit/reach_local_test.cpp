@@ -65,11 +65,10 @@ class ReachLocal : public ::testing::Test {
         local.tcp.handle_stun(now, connect->id, made.message());
       }
   }
-  const Candidate* find(CandidateType type, Transport transport = Transport::udp, SocketId fresh = 0) {
-    last = local.candidates(fresh);
-    for (const Candidate& c : last)
-      if (c.type == type && c.transport == transport) return &c;
-    return nullptr;
+  std::optional<Candidate> find(CandidateType type, Transport transport = Transport::udp, SocketId fresh = 0) {
+    for (const Candidate& c : local.candidates(fresh))
+      if (c.type == type && c.transport == transport) return c;
+    return {};
   }
 
   test::SeededRng rng;
@@ -78,7 +77,6 @@ class ReachLocal : public ::testing::Test {
   Local local{ids, socket_ids, rng};
   Instant now{1h};
   std::vector<uint8_t> room = std::vector<uint8_t>(100);
-  std::vector<Candidate> last;
 };
 
 TEST_F(ReachLocal, KnowsItsInterfacesFromTheStart) {
@@ -92,7 +90,7 @@ TEST_F(ReachLocal, KnowsItsInterfacesFromTheStart) {
 TEST_F(ReachLocal, WhatTheServerSeesIsACandidateBelowTheHost) {
   local.set_servers(now, {server}, {});
   EXPECT_EQ(answer_all(outside), 1u);
-  auto* reflexive = find(CandidateType::server_reflexive);
+  auto reflexive = find(CandidateType::server_reflexive);
   ASSERT_TRUE(reflexive);
   EXPECT_EQ(reflexive->address, outside);
   EXPECT_LT(reflexive->priority, find(CandidateType::host)->priority);
@@ -163,10 +161,10 @@ TEST_F(ReachLocal, TcpIsAskedFromAServerOfIpv4IfThereIsOne) {
 TEST_F(ReachLocal, TheTcpPortIsACandidateOfItsOwn) {
   local.set_servers(now, {server}, {});
   learn_tcp(outside.with_port(9));
-  auto* host = find(CandidateType::host, Transport::tcp);
+  auto host = find(CandidateType::host, Transport::tcp);
   ASSERT_TRUE(host);
   EXPECT_EQ(host->address, inside.with_port(5000));
-  auto* reflexive = find(CandidateType::server_reflexive, Transport::tcp);
+  auto reflexive = find(CandidateType::server_reflexive, Transport::tcp);
   ASSERT_TRUE(reflexive);
   EXPECT_EQ(reflexive->address, outside.with_port(9));
   EXPECT_EQ(local.nat().tcp, NatMapping::unknown);
