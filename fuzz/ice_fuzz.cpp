@@ -128,10 +128,16 @@ struct World {
   }
   void check_approach(const std::vector<ice::Pair>& before, const ice::Agent::Check& out) {
     auto message = wire::parse_stun(out.bytes);
-    if (!message || message->cls != wire::StunClass::request) return FUZZ_CHECK(out.hops == 0);
+    if (!message || message->cls != wire::StunClass::request) {
+      FUZZ_CHECK(out.hops == 0);
+      return;
+    }
     auto pair = std::find_if(before.begin(), before.end(), [&](auto& p) { return p.carrier == out.to; });
     FUZZ_CHECK(pair != before.end());
-    if (out.hops == 0) return FUZZ_CHECK(!pair->held || pair->triggered || pair->next_check <= now);
+    if (out.hops == 0) {
+      FUZZ_CHECK(!pair->held || pair->triggered || pair->next_check <= now);
+      return;
+    }
     FUZZ_CHECK(out.to.kind == Carrier::Kind::udp && !out.to.remote.v6);
     FUZZ_CHECK(pair->remote_type == wire::CandidateType::server_reflexive && pair->opener_due && out.hops <= 5);
   }

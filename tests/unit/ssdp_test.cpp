@@ -4,8 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace ginnel::wire {
 namespace {
+
+using namespace std::string_literals;
 
 constexpr const char* igd = "urn:schemas-upnp-org:device:InternetGatewayDevice:1";
 constexpr const char* usn = "uuid:1-2-3::urn:schemas-upnp-org:device:InternetGatewayDevice:1";
@@ -84,7 +88,7 @@ TEST(Ssdp, Nonsense) {
         std::string("HTTP/1.1 200 OK\r\nST: a\r\n folded\r\nUSN: b\r\nLOCATION: c\r\n\r\n"),
         std::string("HTTP/1.1 200 OK\r\nST: a\r\nUSN: b\r\nLOCATION: c\r\nLocation: d\r\n\r\n"),
         std::string("HTTP/1.1 200 OK\r\nST: a\r\nUSN: b\r\nLOCATION: c\rd\r\n\r\n"),
-        std::string("HTTP/1.1 200 OK\r\nST: a\r\nUSN: b\r\nLOCATION: c\0\r\n\r\n", 51),
+        "HTTP/1.1 200 OK\r\nST: a\r\nUSN: b\r\nLOCATION: c\0\r\n\r\n"s,
         std::string("M-SEARCH * HTTP/1.1\r\nMAN: ssdp:discover\r\nST: a\r\n\r\n"),
         std::string("NOTIFY * HTTP/1.1\r\nNT: a\r\nUSN: b\r\nNTS: ssdp:update\r\nLOCATION: c\r\n\r\n"),
         std::string("NOTIFY * HTTP/1.1\r\nNT: a\r\nUSN: b\r\nNTS: ssdp:alive\r\n\r\n"), many, large})

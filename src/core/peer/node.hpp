@@ -108,8 +108,9 @@ class Node {
   struct PeerTcp { PeerId peer; Address remote; };
   struct Stranger { Address from; Instant until; };
   struct Search {
-    PeerId peer = 0;
-    uint64_t token = 0;
+    Search(PeerId of, uint64_t named) : peer(of), token(named) {}
+    PeerId peer;
+    uint64_t token;
     std::optional<reach::HardSide> hard;  ///< one of the two
     std::optional<reach::EasySide> easy;
     size_t probes = 0;                    ///< the other side's

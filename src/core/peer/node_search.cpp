@@ -32,9 +32,7 @@ void Node::begin_search(Instant now, PeerId id, Entry& entry, wire::SearchKind k
   c.first_socket = socket_ids_.next(static_cast<SocketId>(c.sockets));
   budget_.begin(now, entry.key, is_cheap(kind));
   link_.send(wire::Vouch{*entry.route});
-  search_.emplace();
-  search_->peer = id;
-  search_->token = c.token;
+  search_.emplace(id, c.token);
   search_->hard.emplace(now, std::move(c), rng_);
 }
 
@@ -52,9 +50,7 @@ void Node::consider_offers(Instant now) {
     entry.vouched.reset();  // a word for one search
     if (willing) {
       budget_.begin(now, entry.key, is_cheap(offer.kind));
-      search_.emplace();
-      search_->peer = id;
-      search_->token = offer.token;
+      search_.emplace(id, offer.token);
       search_->easy.emplace(now, offer, rng_);
       entry.peer->search_begins(offer);
     } else {
