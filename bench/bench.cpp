@@ -29,7 +29,7 @@ constexpr int kUsage = 2;
 struct Options {
   Plan plan{.binary = GINNEL_BINARY};
   std::string out;
-  std::string only = "bulk,first,memory,nat";
+  std::string only = "bulk,first,memory,paths,nat";
 };
 
 std::string first_line(const std::string& path) {
@@ -101,7 +101,7 @@ int measure(const Options& options) {
     void (*run)(const Plan&, Report&);
   } groups[] = {
       {"bulk", bench::measure_bulk}, {"first", bench::measure_first_bytes}, {"memory", bench::measure_memory},
-      {"nat", bench::measure_nat}};
+      {"paths", bench::measure_paths}, {"nat", bench::measure_nat}};
   Report report{.facts = facts()};
   const lab::Time start = lab::now();
   for (const auto& group : groups) {
@@ -126,7 +126,7 @@ int main(int argc, char** argv) {
   options.plan.progress = tell;
   if (!parse(argc, argv, options)) {
     std::fprintf(stderr,
-                 "usage: ginnel_bench [--quick] [--runs N] [--only bulk,first,memory,nat] "
+                 "usage: ginnel_bench [--quick] [--runs N] [--only bulk,first,memory,paths,nat] "
                  "[--ginnel PROGRAM] [--out FILE]\n");
     return kUsage;
   }

@@ -1,5 +1,5 @@
-// What is measured, in four groups, each on a network of its own: bulk throughput, the first bytes at 50 ms, memory, and
-// `ginnel nat` beside the kernel's own NAT.
+// What is measured, in five groups, each on a network of its own: bulk throughput, the first bytes at 50 ms, memory, paths
+// punched through two NATs, and `ginnel nat` beside the kernel's own NAT.
 // Within a round ginnel and its reference take turns, so what else the machine does falls on both. A run that breaks is
 // a note in the report and not the end.
 #pragma once
@@ -22,6 +22,7 @@ struct Plan {
 void measure_bulk(const Plan& plan, Report& report);
 void measure_first_bytes(const Plan& plan, Report& report);
 void measure_memory(const Plan& plan, Report& report);
+void measure_paths(const Plan& plan, Report& report);
 void measure_nat(const Plan& plan, Report& report);
 
 }  // namespace ginnel::bench

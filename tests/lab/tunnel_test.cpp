@@ -1,12 +1,9 @@
 // Application connections through the real binary: many at once, half-closed, unread, and a real ssh. They share one
 // session, and none of them can harm another.
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <fstream>
-
-#include "lab/error.hpp"
 #include "tests/lab/harness.hpp"
+#include "tests/lab/services.hpp"
 #include "tests/lab/stream.hpp"
 #include "tests/lab/two_homes.hpp"
 
@@ -15,18 +12,6 @@ namespace {
 
 constexpr uint64_t kMb = 1'000'000;
 
-/// python3's web server with a longer queue: its own of 5 turns many connections at once into resets.
-Process start_web(const Host& host, const std::string& directory) {
-  const std::string program =
-      "import functools, http.server as h\n"
-      "h.ThreadingHTTPServer.request_queue_size = 256\n"
-      "handler = functools.partial(h.SimpleHTTPRequestHandler, directory='" +
-      directory +
-      "')\n"
-      "h.ThreadingHTTPServer(('127.0.0.1', 8000), handler).serve_forever()\n";
-  return host.start(Command{.argv = {"python3", "-c", program}, .out = {Stream::null}, .err = {Stream::null}});
-}
-
 TEST(LabTunnel, FiftyParallelCurlsShareOneSession) {
   in_sandbox([] {
     TwoHomes net;
@@ -34,7 +19,7 @@ TEST(LabTunnel, FiftyParallelCurlsShareOneSession) {
     ::mkdir(www.c_str(), 0755);
     ::mkdir(got.c_str(), 0755);
     run({.argv = {"sh", "-c", "head -c 1000000 /dev/urandom > " + www + "/file"}});
-    Process web = start_web(net.a.machine(), www);
+    Process web = start_web(net.a.machine(), 8000, www);
     ASSERT_TRUE(net.a.machine().wait_listening(8000, in(20s)));
     Agent connect = net.connect();
     std::vector<Process> curls;
@@ -82,47 +67,17 @@ TEST(LabTunnel, ASlowReaderSlowsOnlyItself) {
   });
 }
 
-/// sshd wants several user ids: a user namespace of one is not enough for it.
-bool are_really_root() {
-  std::ifstream map("/proc/self/uid_map");
-  unsigned inside = 0, outside = 0, count = 0;
-  return map >> inside >> outside >> count && count > 1;
-}
-
-/// A real sshd on 127.0.0.1:2222 with keys of its own; a client may log in with directory/user_key.
-Process start_sshd(const Host& host, const std::string& directory) {
-  ::mkdir(directory.c_str(), 0700);
-  for (const char* key : {"/host_key", "/user_key"}) {
-    run({.argv = {"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory + key}});
-  }
-  std::ofstream(directory + "/config")
-      << "Port 2222\nListenAddress 127.0.0.1\nHostKey " << directory << "/host_key\n"
-      << "AuthorizedKeysFile " << directory << "/user_key.pub\n"
-      << "PermitRootLogin prohibit-password\nStrictModes no\nUsePAM yes\nPidFile none\n";
-  Process sshd = host.start(Command{.argv = {"/usr/sbin/sshd", "-D", "-e", "-f", directory + "/config"},
-                                    .err = Stream::to_file(directory + "/log")});
-  if (!host.wait_listening(2222, in(10s)))
-    throw LabError("sshd did not start: " + run({.argv = {"cat", directory + "/log"}}));
-  return sshd;
-}
-
 TEST(LabTunnel, SshThroughProxyCommand) {
   in_sandbox([] {
-    if (!are_really_root()) GTEST_SKIP() << "sshd needs the real root";
-    if (::access("/usr/sbin/sshd", X_OK) != 0) GTEST_SKIP() << "no sshd here: apt install openssh-server";
+    if (auto lack = what_sshd_lacks(); !lack.empty()) GTEST_SKIP() << lack;
     TwoHomes net;
     const std::string ssh = scratch() + "/ssh";
     Process sshd = start_sshd(net.a.machine(), ssh);
     Agent expose = start_expose(net.a.machine(), ginnel_binary(), "2222", net.url, "expose-ssh");
     const std::string proxy = "ProxyCommand=" + ginnel_binary() + " connect " + expose.ready(20s).text("ticket") +
                               " --stdio --state " + scratch() + "/state-ssh";
-    Command login{.argv = {"ssh", "-F", "none", "-i", ssh + "/user_key", "-o", "StrictHostKeyChecking=no", "-o",
-                           "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes", "-o", proxy, "root@home-a"}};
-    Command echo = login;
-    echo.argv.push_back("echo ok");
-    EXPECT_EQ(net.b.machine().run(echo, 30s), "ok\n");
-    Command bulk = login;
-    bulk.argv.push_back("head -c 20000000 /dev/zero");
+    EXPECT_EQ(net.b.machine().run(ssh_login(ssh, {"-o", proxy, "root@home-a", "echo ok"}), 30s), "ok\n");
+    const Command bulk = ssh_login(ssh, {"-o", proxy, "root@home-a", "head -c 20000000 /dev/zero"});
     EXPECT_EQ(net.b.machine().run(bulk, 60s).size(), 20'000'000u);
   });
 }
