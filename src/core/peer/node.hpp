@@ -166,7 +166,7 @@ class Node {
   void sweep_strangers(Instant now);
   void close_sockets_of(PeerId id);
   PeerId new_id();
-  PeerContext context() { return {self_, door_, local_, tcp_ids_, rng_}; }
+  PeerContext context() { return {self_, door_, local_, tcp_ids_, rng_, chunks_}; }
   std::optional<Action> poll_own(Instant now, MutableBytes room);
   std::optional<Action> poll_peer(Instant now, PeerId id, Entry& entry, MutableBytes room);
   Entry* by_route(wire::RouteNumber route, PeerId* id);
@@ -175,6 +175,7 @@ class Node {
   const crypto::Identity& self_;
   Rng& rng_;
   quic::Door door_;
+  std::shared_ptr<ChunkPool> chunks_ = std::make_shared<ChunkPool>();  ///< of all sessions with peers
   TcpIds tcp_ids_;
   SocketIds socket_ids_;
   rendezvous::ServerLink link_;

@@ -13,8 +13,9 @@ namespace {
 
 constexpr quic::StreamId control_stream = 0;  // the first that the dialler opens
 
-quic::SessionConfig session_config(const PeerConfig& config) {
+quic::SessionConfig session_config(const PeerConfig& config, const PeerContext& context) {
   quic::SessionConfig c;
+  c.chunks = context.chunks;
   c.alpn = peer_alpn;
   c.expected_peer = config.key;
   c.idle_timeout = config.idle_timeout;
@@ -52,7 +53,7 @@ Peer::Peer(Instant now, PeerContext context, PeerConfig config, quic::Tag tag)
     : config_(std::move(config)), context_(context), tag_(tag),
       ice_(config_.capability.has_value(), tag, context.rng), dials_(context.tcp_ids, context.rng) {
   if (dialler())
-    session_ = quic::Session::dial(now, context_.self, session_config(config_), tag_, context_.rng);
+    session_ = quic::Session::dial(now, context_.self, session_config(config_, context_), tag_, context_.rng);
   else
     hello_by_ = now + hello_time;
 }
@@ -66,7 +67,7 @@ void Peer::handle_packet(Instant now, const Carrier& from, MutableBytes packet) 
     auto info = quic::look_at(packet);
     if (!info) return;
     if (info->initial)
-      session_ = quic::Session::accept(now, context_.self, session_config(config_), tag_, context_.rng, packet);
+      session_ = quic::Session::accept(now, context_.self, session_config(config_, context_), tag_, context_.rng, packet);
     else if (std::array<uint8_t, 320> room; auto reset = context_.door.reset(packet, context_.rng, room))
       stray_reply_.assign(reset->begin(), reset->end());
     if (!session_) return;

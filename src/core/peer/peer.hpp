@@ -80,6 +80,7 @@ struct PeerContext {
   const reach::Local& local;
   TcpIds& tcp_ids;
   Rng& rng;
+  std::shared_ptr<ChunkPool> chunks;
 };
 
 class Peer {

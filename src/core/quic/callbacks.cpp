@@ -30,6 +30,14 @@ struct Callbacks {
     return 0;
   }
 
+  /// After the handshake TLS has nothing to say between us: no tickets (RFC 8446 section 4.6), and key updates are QUIC's.
+  static int recv_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, uint64_t offset, const uint8_t* data,
+                              size_t size, void* user) {
+    if (self(user).tls_->session) return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user);
+    ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_UNEXPECTED_MESSAGE);
+    return NGTCP2_ERR_CRYPTO;
+  }
+
   static int handshake_completed(ngtcp2_conn*, void* user) {
     Session& s = self(user);
     auto key = s.tls_->peer_key();  // also here, as GnuTLS may skip the hook (facts/transport 8.15)
@@ -167,7 +175,7 @@ ngtcp2_callbacks make_callbacks(bool dialler) {
   } else {
     c.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
   }
-  c.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+  c.recv_crypto_data = Callbacks::recv_crypto_data;
   c.encrypt = ngtcp2_crypto_encrypt_cb;
   c.decrypt = Callbacks::decrypt;
   c.hp_mask = ngtcp2_crypto_hp_mask_cb;

@@ -67,7 +67,9 @@ ngtcp2_transport_params make_params(const SessionConfig& config) {
 
 Session::Session(Instant now, const crypto::Identity& self, SessionConfig config, Tag tag, Rng& rng)
     : config_(std::move(config)), tag_(tag), rng_(rng), began_(now), heard_(now), nudge_(now + probe_wait_max),
-      reset_secret_(self.derive("stateless reset")) {}
+      reset_secret_(self.derive("stateless reset")) {
+  if (!config_.chunks) config_.chunks = std::make_shared<ChunkPool>();
+}
 
 std::unique_ptr<Session> Session::dial(Instant now, const crypto::Identity& self, SessionConfig config, Tag tag, Rng& rng) {
   std::unique_ptr<Session> s(new Session(now, self, std::move(config), tag, rng));
@@ -135,6 +137,10 @@ bool Session::handle_packet(Instant now, MutableBytes datagram) {
   bool authentic = take_authenticated(next_number_);
   if (authentic) heard_ = now;
   if (bad != 0 && !closed_) fail(bad);
+  if (connected_ && tls_->session) {
+    tls_->release();
+    ngtcp2_conn_set_tls_native_handle(conn_, nullptr);
+  }
   if (!closed_) extend_session_window();
   return authentic;
 }
@@ -422,7 +428,7 @@ Session::Stream* Session::find(StreamId id) const {
 }
 
 Session::Stream& Session::add_stream(StreamId id) {
-  return *streams_.emplace(id, std::make_unique<Stream>(id, pool_)).first->second;
+  return *streams_.emplace(id, std::make_unique<Stream>(id, *config_.chunks)).first->second;
 }
 
 void Session::activate(Stream& stream) {

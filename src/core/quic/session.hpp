@@ -53,6 +53,7 @@ struct SessionConfig {
   uint64_t stream_window = 64 * 1024;          ///< first flow-control window of a stream; grows while it is read
   uint64_t stream_window_max = 8 * 1024 * 1024;
   uint64_t buffered_max = 32 * 1024 * 1024;    ///< received and unread over all streams: beyond it the peer must wait
+  std::shared_ptr<ChunkPool> chunks = {};      ///< of all sessions of one thread; nothing: it has its own
 };
 
 struct Connected { PublicKey peer; };                     ///< handshake done, the peer's key is proven
@@ -176,7 +177,6 @@ class Session {
   uint64_t next_number_ = 0;     ///< one above the highest packet number that was authentic
   ngtcp2_conn* conn_ = nullptr;
   std::unique_ptr<Tls> tls_;
-  ChunkPool pool_;
   std::unordered_map<StreamId, std::unique_ptr<Stream>> streams_;
   std::deque<Stream*> active_;   ///< have something to send and may; each takes its turn
   std::deque<Event> events_;

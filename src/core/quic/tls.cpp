@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 #include <vector>
 
 namespace ginnel::quic {
@@ -67,9 +68,10 @@ Session::Tls::Tls(const crypto::Identity& self, bool dialler, const std::string&
   gnutls_alpn_set_protocols(session, &protocol, 1, GNUTLS_ALPN_MANDATORY);
 }
 
-Session::Tls::~Tls() {
-  gnutls_deinit(session);
-  gnutls_certificate_free_credentials(credentials);
+void Session::Tls::release() {
+  if (!session) return;
+  gnutls_deinit(std::exchange(session, nullptr));
+  gnutls_certificate_free_credentials(std::exchange(credentials, nullptr));
 }
 
 int Session::Tls::verify(gnutls_session_t session) {

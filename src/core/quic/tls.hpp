@@ -16,8 +16,12 @@ namespace ginnel::quic {
 struct Session::Tls {
   Tls(const crypto::Identity& self, bool dialler, const std::string& alpn, std::optional<PublicKey> expected,
       ngtcp2_conn** conn);
-  ~Tls();
+  ~Tls() { release(); }
   Tls(const Tls&) = delete;
+
+  /// Frees what only a handshake needs, tens of kilobytes: the keys of the packets are not in it (RFC 9001 section 6: not
+  /// even their updates come from TLS).
+  void release();
 
   /// The key the peer proved to hold, once the handshake is done.
   std::optional<PublicKey> peer_key() const;
@@ -26,7 +30,7 @@ struct Session::Tls {
   static int verify(gnutls_session_t session);
 
   gnutls_certificate_credentials_t credentials = nullptr;
-  gnutls_session_t session = nullptr;
+  gnutls_session_t session = nullptr;  ///< nothing after release()
   ngtcp2_crypto_conn_ref ref{};      ///< what GnuTLS's hooks find the connection by
   ngtcp2_conn** conn_slot = nullptr;  ///< the session's pointer to it
   std::optional<PublicKey> expected;

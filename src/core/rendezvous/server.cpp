@@ -291,7 +291,7 @@ Server::Agent* Server::open_session(Instant now, const Origin& origin, MutableBy
   }
   auto tag = static_cast<quic::Tag>(rng_.u64());
   if (agents_.contains(tag)) return nullptr;
-  auto session = quic::Session::accept(now, self_, server_session_config(), tag, rng_, packet, retried);
+  auto session = quic::Session::accept(now, self_, server_session_config(chunks_), tag, rng_, packet, retried);
   if (!session) {
     ++counters_.malformed;
     return nullptr;

@@ -119,6 +119,7 @@ class Server {
   ServerLimits limits_;
   ServerCounters counters_;
 
+  std::shared_ptr<ChunkPool> chunks_ = std::make_shared<ChunkPool>();
   std::unordered_map<quic::Tag, std::unique_ptr<Agent>> agents_;
   std::unordered_map<Address, Agent*, AddressHash> by_address_;  ///< proven agents on UDP
   std::map<std::pair<Address, std::string>, Agent*> half_open_;  ///< by address and first connection id

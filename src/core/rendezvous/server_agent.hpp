@@ -33,8 +33,9 @@ struct Server::Agent {
   wire::RouteNumber next_route = 1;
 };
 
-inline quic::SessionConfig server_session_config() {
+inline quic::SessionConfig server_session_config(std::shared_ptr<ChunkPool> chunks) {
   quic::SessionConfig c;
+  c.chunks = std::move(chunks);
   c.alpn = server_alpn;
   c.idle_timeout = 10min;
   c.handshake_timeout = 5s;
