@@ -1,6 +1,6 @@
 // The techniques that need somebody to be reachable, between real programs: a forward made by hand, a mapping that a
-// real miniupnpd makes, and reversal. And a gigabyte with its checksum over each kind of path. Both homes have
-// symmetric NATs wherever nothing but the technique in question could connect them.
+// real miniupnpd makes, and reversal. And a web server, an sshd, and a gigabyte with its checksum over each kind of path.
+// Both homes have symmetric NATs wherever nothing but the technique in question could connect them.
 #include <deque>
 
 #include "lab/agent.hpp"
