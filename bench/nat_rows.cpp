@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "bench/measure.hpp"
-#include "bench/rows.hpp"
+#include "bench/round.hpp"
 #include "lab/agent.hpp"
 #include "lab/error.hpp"
 #include "lab/sandbox.hpp"
@@ -52,28 +52,18 @@ class NatBench {
   }
 
  private:
-  template <typename F>
-  auto attempt(const std::string& what, F run) -> std::optional<decltype(run())> {
-    try {
-      return run();
-    } catch (const LabError& e) {
-      report_.notes.push_back(what + ": " + e.what());
-      return std::nullopt;
-    }
-  }
-
   void add_tcp(bool download) {
     const std::string direction = download ? "down" : "up";
     Row speed{"nat, 1 TCP stream, " + direction + " / masquerade", "Gbit/s", 2, {}, {}, ">= 0.3, aim 0.5"};
     Row cpu{"  CPU of ginnel nat", "s/GB", 2, {}, {}, ""};
     for (int i = 0; i < plan_.rounds; ++i) {
-      plan_.progress("nat, TCP " + direction + ", round " + std::to_string(i + 1) + " of " +
-                     std::to_string(plan_.rounds));
+      plan_.progress("nat, TCP " + direction + ", " + round_of(i, plan_));
       const IperfOptions options{kService, kPort, download, 1, plan_.seconds};
       const auto kernel =
-          attempt("masquerade", [&] { return run_iperf(kernel_.service, kPort, kernel_.user, options); });
+          attempt(report_, "masquerade", [&] { return run_iperf(kernel_.service, kPort, kernel_.user, options); });
       const double before = cpu_seconds(nat_->process());
-      const auto ours = attempt("ginnel nat", [&] { return run_iperf(ginnel_.service, kPort, ginnel_.user, options); });
+      const auto ours =
+          attempt(report_, "ginnel nat", [&] { return run_iperf(ginnel_.service, kPort, ginnel_.user, options); });
       if (!kernel || !ours) continue;
       speed.ginnel.push_back(ours->gbit_s);
       speed.reference.push_back(kernel->gbit_s);
@@ -87,9 +77,11 @@ class NatBench {
     options.seconds = plan_.seconds;
     Row row{"nat, " + name + " / masquerade", packets ? "k/s" : "Gbit/s", packets ? 0 : 2, {}, {}, ""};
     for (int i = 0; i < plan_.rounds; ++i) {
-      plan_.progress("nat, " + name + ", round " + std::to_string(i + 1) + " of " + std::to_string(plan_.rounds));
-      const auto kernel = attempt("masquerade", [&] { return run_flood(kernel_.service, kernel_.user, options); });
-      const auto ours = attempt("ginnel nat", [&] { return run_flood(ginnel_.service, ginnel_.user, options); });
+      plan_.progress("nat, " + name + ", " + round_of(i, plan_));
+      const auto kernel =
+          attempt(report_, "masquerade", [&] { return run_flood(kernel_.service, kernel_.user, options); });
+      const auto ours =
+          attempt(report_, "ginnel nat", [&] { return run_flood(ginnel_.service, ginnel_.user, options); });
       if (!kernel || !ours) continue;
       row.ginnel.push_back(packets ? ours->packets_s / 1000 : ours->gbit_s);
       row.reference.push_back(packets ? kernel->packets_s / 1000 : kernel->gbit_s);

@@ -1,9 +1,7 @@
 // Paths that were punched through two kernel NATs, over UDP and over TCP, beside iperf3 on the same way, for which the
 // service's gateway has a forward.
-#include <optional>
-
 #include "bench/measure.hpp"
-#include "bench/rows.hpp"
+#include "bench/round.hpp"
 #include "lab/agent.hpp"
 #include "lab/error.hpp"
 #include "lab/topology.hpp"
@@ -22,8 +20,8 @@ class PathBench {
   PathBench(const Plan& plan, Report& report) : plan_(plan), report_(report) {
     service_.gateway().nft(
         "table ip byhand { chain prerouting { type nat hook prerouting priority dstnat; policy accept; "
-        "iifname \"wan\" tcp dport 5201 dnat ip to " +
-        service_.machine().address + "; }; }");
+        "iifname \"wan\" tcp dport " +
+        std::to_string(kPort) + " dnat ip to " + service_.machine().address + "; }; }");
     ticket_ = expose_.ready().text("ticket");
   }
 
@@ -39,18 +37,14 @@ class PathBench {
       const IperfOptions through{"127.0.0.1", 9000, download, 1, plan_.seconds};
       const IperfOptions raw{kServiceAddress, kPort, download, 1, plan_.seconds};
       for (int i = 0; i < plan_.rounds; ++i) {
-        plan_.progress(technique + " " + direction + ", round " + std::to_string(i + 1) + " of " +
-                       std::to_string(plan_.rounds));
-        try {
-          const double reference = run_iperf(service_.machine(), kPort, host, raw).gbit_s;
-          const double ours = run_iperf(service_.machine(), kPort, host, through).gbit_s;
-          connect.pump();
-          if (connect.last_path()->text("technique") != technique)
-            throw LabError("the path has become " + connect.last_path()->line);
-          row.reference.push_back(reference);
-          row.ginnel.push_back(ours);
-        } catch (const LabError& e) {
-          report_.notes.push_back(row.name + ": " + e.what());
+        plan_.progress(technique + " " + direction + ", " + round_of(i, plan_));
+        const auto reference = iperf("iperf3 alone", host, raw), ours = iperf(row.name, host, through);
+        connect.pump();
+        if (const Event* path = connect.last_path(); path->text("technique") != technique) {
+          report_.notes.push_back(row.name + ": the path has become " + path->line);
+        } else if (reference && ours) {
+          row.reference.push_back(reference->gbit_s);
+          row.ginnel.push_back(ours->gbit_s);
         }
       }
       report_.rows.push_back(row);
@@ -58,6 +52,10 @@ class PathBench {
   }
 
  private:
+  std::optional<IperfResult> iperf(const std::string& what, const Host& from, const IperfOptions& options) {
+    return attempt(report_, what, [&] { return run_iperf(service_.machine(), kPort, from, options); });
+  }
+
   const Plan& plan_;
   Report& report_;
   Lab lab_{plan_.binary};

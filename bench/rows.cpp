@@ -8,6 +8,7 @@
 #include <set>
 
 #include "bench/measure.hpp"
+#include "bench/round.hpp"
 #include "lab/agent.hpp"
 #include "lab/echo.hpp"
 #include "lab/error.hpp"
@@ -26,10 +27,6 @@ constexpr uint16_t kEchoPort = 7;
 constexpr const char* kServerAddress = "203.0.113.10";
 constexpr const char* kServiceAddress = "198.51.100.20";
 constexpr const char* kUserAddress = "192.0.2.40";
-
-std::string round_of(int i, const Plan& plan) {
-  return "round " + std::to_string(i + 1) + " of " + std::to_string(plan.rounds);
-}
 
 /// Starts `connect --stdio --relay-only` and gives ms from there until its first byte is echoed.
 double start_to_echo_ms(const Plan& plan, const Host& host, const std::string& ticket, const std::string& name) {
@@ -104,18 +101,12 @@ class BulkBench {
     return &agent;
   }
 
-  /// Empty if the run broke; that is in the report then.
-  std::optional<IperfResult> attempt(const std::string& what, const IperfOptions& options) {
-    try {
-      return run_iperf(service_, kIperfPort, user_, options);
-    } catch (const LabError& e) {
-      report_.notes.push_back(what + ": " + e.what());
-      return std::nullopt;
-    }
+  std::optional<IperfResult> iperf(const std::string& what, const IperfOptions& options) {
+    return attempt(report_, what, [&] { return run_iperf(service_, kIperfPort, user_, options); });
   }
 
   std::optional<IperfResult> raw(bool download, int streams = 1) {
-    return attempt("iperf3 alone", {kServiceAddress, kIperfPort, download, streams, plan_.seconds});
+    return iperf("iperf3 alone", {kServiceAddress, kIperfPort, download, streams, plan_.seconds});
   }
 
   /// A run through ginnel, whose path must be the same before and after.
@@ -124,7 +115,7 @@ class BulkBench {
     const size_t seen = way.connect->events().size();
     const std::string what = std::to_string(streams) + (streams > 1 ? " streams, " : " stream, ") + way.name +
                              (download ? ", down" : ", up");
-    const auto result = attempt(what, {"127.0.0.1", way.port, download, streams, plan_.seconds});
+    const auto result = iperf(what, {"127.0.0.1", way.port, download, streams, plan_.seconds});
     way.connect->pump();
     for (size_t i = seen; i < way.connect->events().size(); ++i) {
       report_.notes.push_back("during \"" + what + "\" connect said " + way.connect->events()[i].line);
