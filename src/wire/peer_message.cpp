@@ -133,7 +133,8 @@ std::optional<PeerMessage> read_search_offer(Reader& in) {
   m.high = in.u16();
   m.step = in.u16();
   m.sockets = in.u16();
-  if (kind < 1 || kind > static_cast<uint8_t>(SearchKind::birthday) || !ip || m.low > m.high || m.step == 0) return {};
+  if (kind < 1 || kind > static_cast<uint8_t>(SearchKind::diagonal) || !ip || m.low > m.high || m.step == 0) return {};
+  if (m.kind == SearchKind::diagonal && m.low != m.high) return {};
   m.ip = *ip;
   return m;
 }

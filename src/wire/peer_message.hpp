@@ -74,11 +74,13 @@ struct Candidates {
   std::vector<Candidate> candidates;
 };
 
-/// How the port of a symmetric NAT is found (docs/decisions/011).
-enum class SearchKind : uint8_t { prediction = 1, birthday = 2 };
+/// How the port of a symmetric NAT is found (docs/decisions/011); diagonal: both are symmetric, and sequential.
+enum class SearchKind : uint8_t { prediction = 1, birthday = 2, diagonal = 3 };
 
 /// The sender's NAT gives each destination another port. It has opened it towards the receiver's address, from `sockets`
-/// sockets, and asks to be looked for at `ip`, among the ports from `low` to `high`, each `step` apart.
+/// sockets, and asks to be looked for at `ip`, among the ports from `low` to `high`, each `step` apart. Diagonal: one port,
+/// which one of those sockets will have; the receiver opens its own NAT towards it, and answers with an offer of the same
+/// token.
 struct SearchOffer {
   SearchKind kind{};
   uint64_t token = 0;     ///< in every probe, so that it is recognised

@@ -14,11 +14,11 @@ namespace ginnel::reach {
 namespace {
 
 const Address server = Address::v4(203, 0, 113, 1, 3478), second = Address::v4(203, 0, 113, 1, 3479);
-const Address easy = Address::v4(192, 0, 2, 40, 40'000), ours = Address::v4(198, 51, 100, 20, 0);
+const Address test_easy = Address::v4(192, 0, 2, 40, 40'000), ours = Address::v4(198, 51, 100, 20, 0);
 
 struct Bench {
-  explicit Bench(wire::SearchKind kind, size_t sockets = 1, int16_t step = 1)
-      : kind(kind), side(now, config(sockets, step), rng) {}
+  explicit Bench(wire::SearchKind kind, size_t sockets = 1, int16_t step = 1, Address easy = test_easy)
+      : kind(kind), easy(easy), side(now, config(sockets, step), rng) {}
 
   HardSide::Config config(size_t sockets, int16_t step) const {
     HardSide::Config c;
@@ -29,6 +29,7 @@ struct Bench {
     c.ports = {wire::PortPattern::Kind::sequential, step, 0, 0, 0};
     c.first_socket = 10;
     c.sockets = sockets;
+    if (kind == wire::SearchKind::diagonal) c.aim = 8;
     return c;
   }
   /// What leaves now, in order.
@@ -39,7 +40,7 @@ struct Bench {
       if (auto* close = std::get_if<CloseUdp>(&*action)) closed.push_back(close->id);
       if (auto* t = std::get_if<Transmit>(&*action)) {
         out.push_back(*t);
-        if (t->to != easy) ids[t->to] = test::id_of(t->bytes);
+        if (t->to == server || t->to == second) ids[t->to] = test::id_of(t->bytes);
       }
     }
     return out;
@@ -61,7 +62,13 @@ struct Bench {
     }
   }
 
+  void open_all(size_t sockets) {
+    drain();
+    for (SocketId id = 10; id < 10 + sockets; ++id) side.handle_opened(now, {id, Address{}.with_port(static_cast<uint16_t>(5000 + id))});
+  }
+
   wire::SearchKind kind;
+  Address easy;
   test::SeededRng rng;
   Instant now{1h};
   std::vector<uint8_t> room = std::vector<uint8_t>(100);
@@ -78,7 +85,7 @@ TEST(HardSide, ThePacketThatCountsLeavesBetweenTwoThatAreTold) {
   auto sent = b.drain();
   ASSERT_EQ(sent.size(), 3u);
   EXPECT_EQ(sent[0].to, server);
-  EXPECT_EQ(sent[1].to, easy);
+  EXPECT_EQ(sent[1].to, test_easy);
   EXPECT_EQ(sent[1].hops, HardSide::opener_hops);
   EXPECT_EQ(sent[2].to, second);
   b.answer(server, 6000);
@@ -154,6 +161,55 @@ TEST(HardSide, OfManySocketsTheOneThatWasFoundStays) {
   b.drain();
   EXPECT_EQ(b.closed.size(), 15u);
   EXPECT_EQ(std::count(b.closed.begin(), b.closed.end(), 12u), 0);
+}
+
+TEST(HardSide, DiagonalWhoAnswersOpensAtOnceAndNamesAPort) {
+  Bench b(wire::SearchKind::diagonal, 12, -2);
+  b.open_all(11);
+  EXPECT_TRUE(b.drain().empty()) << "the last socket is not open yet";
+  b.side.handle_opened(b.now, {21, Address{}.with_port(5021)});
+  auto sent = b.drain();
+  ASSERT_GE(sent.size(), 9u);
+  EXPECT_EQ(sent[0].to, server) << "where the sequence stands is asked first";
+  EXPECT_EQ(sent[1].to, test_easy);
+  EXPECT_EQ(sent[1].hops, HardSide::opener_hops) << "no packet may meet the other NAT before it expects it";
+  b.answer(server, 6000);
+  auto offer = b.side.poll_offer();
+  ASSERT_TRUE(offer);
+  EXPECT_EQ(offer->low, 6000 - 2 * 8);
+  EXPECT_EQ(offer->high, offer->low);
+  b.run_out();
+  EXPECT_EQ(b.side.probes(), 0u);
+  EXPECT_EQ(b.closed.size(), 12u);
+}
+
+TEST(HardSide, DiagonalWhoBeginsWaitsForThePortAndShoots) {
+  Bench b(wire::SearchKind::diagonal, 12, 1, Address{});
+  b.open_all(12);
+  EXPECT_EQ(b.drain().size(), 1u);
+  b.answer(server, 6000);
+  ASSERT_TRUE(b.side.poll_offer());
+  b.now += 100ms;
+  EXPECT_TRUE(b.drain().empty());
+  b.side.aim(b.now, test_easy);
+  auto sent = b.drain();
+  ASSERT_FALSE(sent.empty());
+  EXPECT_EQ(sent[0].to, test_easy);
+  EXPECT_EQ(sent[0].hops, 0);
+  Instant began = b.now;
+  b.run_out();
+  EXPECT_EQ(b.side.probes(), 12u * HardSide::shots);
+  EXPECT_LE(b.now - began, 1s) << "then it is known to have failed";
+}
+
+TEST(HardSide, DiagonalThatNobodyAnswersComesToRest) {
+  Bench b(wire::SearchKind::diagonal, 12, 1, Address{});
+  b.open_all(12);
+  b.drain();
+  b.answer(server, 6000);
+  b.run_out();
+  EXPECT_EQ(b.side.probes(), 0u);
+  EXPECT_EQ(b.closed.size(), 12u);
 }
 
 }  // namespace

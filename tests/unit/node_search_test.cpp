@@ -63,6 +63,15 @@ TEST_F(NodeSearch, NobodySearchesAThirdAddress) {
   EXPECT_TRUE(probes(bench).empty());
 }
 
+TEST_F(NodeSearch, ADiagonalTakesTwoThatCount) {
+  vouch(bench, hers);
+  auto asked = offer(hers, 1, wire::SearchKind::diagonal);
+  asked.high = asked.low;
+  bench.puppets.front().say(asked);
+  bench.run(20s);
+  EXPECT_TRUE(probes(bench).empty()) << "our NAT is none whose ports can be told";
+}
+
 TEST_F(NodeSearch, NothingWithoutTheServersWord) {
   bench.puppets.front().say(offer(hers, 1));
   bench.run(20s);

@@ -32,6 +32,7 @@ std::vector<PeerMessage> samples() {
   longest.password = std::string(64, 'z');
   return {Hello{open}, Hello{limited}, Welcome{}, some_candidates(0), some_candidates(3), longest,
           SearchOffer{SearchKind::birthday, rng.u64(), Address::v4(192, 0, 2, 1, 0), 1024, 65'535, 1, 256},
+          SearchOffer{SearchKind::diagonal, rng.u64(), Address::v4(192, 0, 2, 1, 0), 7'000, 7'000, 2, 12},
           SearchEnd{rng.u64(), 300, false}};
 }
 

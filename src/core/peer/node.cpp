@@ -123,6 +123,7 @@ void Node::handle_stun(Instant now, const Carrier& from, MutableBytes packet) {
   std::string_view ufrag = message->username->substr(0, message->username->find(':'));
   for (auto& [id, entry] : peers_) {
     if (entry.peer->ice().ufrag() != ufrag) continue;
+    if (answers_a_shot(id, from)) entry.peer->meet(now, from);
     entry.peer->handle_packet(now, from, packet);
     return received(id);
   }

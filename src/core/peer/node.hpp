@@ -156,8 +156,11 @@ class Node {
   void received(PeerId id);
   void forget(PeerId id);
   void begin_search(Instant now, PeerId id, Entry& entry, wire::SearchKind kind);
+  void begin_hard_side(Instant now, PeerId id, Entry& entry, reach::HardSide::Config c);
   void consider_offers(Instant now);
+  bool take_up(Instant now, PeerId id, Entry& entry, const wire::SearchOffer& offer);
   void handle_probe(Instant now, const Carrier& from, const wire::StunMessage& message);
+  bool answers_a_shot(PeerId id, const Carrier& from) const;
   void look_at_search(Instant now);
   void handle_search_end(Instant now, PeerId id, const wire::SearchEnd& end);
   void end_search(Instant now, Entry* entry);

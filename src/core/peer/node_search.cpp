@@ -10,6 +10,8 @@ namespace ginnel::peer {
 
 namespace {
 
+constexpr size_t diagonal_spare = 4;  // sockets beyond the one that should have the named port
+
 bool is_cheap(wire::SearchKind kind) { return kind != wire::SearchKind::birthday; }
 
 }  // namespace
@@ -20,45 +22,73 @@ void Node::begin_search(Instant now, PeerId id, Entry& entry, wire::SearchKind k
   const auto& easy = entry.peer->search_target();
   if (!config_.search || !easy || !entry.route) return;
   if (!budget_.may_begin(now, entry.key, is_cheap(kind))) return entry.peer->search_refused(now);
-  wire::NatView nat = local_.nat();
   reach::HardSide::Config c;
   c.kind = kind;
   c.token = rng_.u64();
-  c.easy = *easy;
+  if (kind != wire::SearchKind::diagonal) c.easy = *easy;
+  begin_hard_side(now, id, entry, std::move(c));
+}
+
+void Node::begin_hard_side(Instant now, PeerId id, Entry& entry, reach::HardSide::Config c) {
+  wire::NatView nat = local_.nat();
   c.server = local_.reflexive.server(false);
   c.second = local_.reflexive.second_port(false);
   c.ports = nat.udp_ports;
-  c.sockets = kind == wire::SearchKind::birthday ? reach::birthday_sockets(nat.udp_ports) : 1;
+  switch (c.kind) {
+    case wire::SearchKind::prediction: c.sockets = 1; break;
+    case wire::SearchKind::birthday: c.sockets = reach::birthday_sockets(nat.udp_ports); break;
+    case wire::SearchKind::diagonal:
+      c.aim = reach::diagonal_aim(c.easy.port == 0, entry.peer->searches());
+      c.sockets = c.aim + diagonal_spare;
+      break;
+  }
   c.first_socket = socket_ids_.next(static_cast<SocketId>(c.sockets));
-  budget_.begin(now, entry.key, is_cheap(kind));
+  budget_.begin(now, entry.key, is_cheap(c.kind));
   link_.send(wire::Vouch{*entry.route});
   search_.emplace(id, c.token);
   search_->hard.emplace(now, std::move(c), rng_);
 }
 
-// ---- the other side's is
+// ---- the other side's is, or both are
 
 void Node::consider_offers(Instant now) {
   for (auto& [id, entry] : peers_) {
     if (!entry.offer) continue;
-    const wire::SearchOffer& offer = entry.offer->first;
-    bool vouched = entry.vouched && entry.vouched->same_ip(offer.ip);
     bool waits = !entry.vouched && now < entry.offer->second;
     if (waits) continue;
-    bool willing = config_.search && vouched && reach::may_be_searched(offer.ip) &&
-                   budget_.may_begin(now, entry.key, is_cheap(offer.kind)) && offer.sockets <= reach::Budget::sockets_max;
-    entry.vouched.reset();  // a word for one search
-    if (willing) {
-      budget_.begin(now, entry.key, is_cheap(offer.kind));
-      search_.emplace(id, offer.token);
-      search_->easy.emplace(now, offer, rng_);
-      entry.peer->search_begins(offer);
-    } else {
-      entry.peer->say_search_end({offer.token, 0, true});
-    }
+    wire::SearchOffer offer = entry.offer->first;
     entry.offer.reset();
+    auto vouched = std::exchange(entry.vouched, std::nullopt);  // a word for one search
+    bool there = vouched && vouched->same_ip(offer.ip) && reach::may_be_searched(offer.ip);
+    if (!config_.search || !there || !take_up(now, id, entry, offer)) entry.peer->say_search_end({offer.token, 0, true});
     touch(id, entry);
   }
+}
+
+/// Of somebody who may be looked for there.
+bool Node::take_up(Instant now, PeerId id, Entry& entry, const wire::SearchOffer& offer) {
+  bool diagonal = offer.kind == wire::SearchKind::diagonal;
+  Address at = offer.ip.with_port(offer.low);
+  if (diagonal && search_ && search_->hard && search_->peer == id && search_->token == offer.token) {
+    search_->hard->aim(now, at);  // the answer to ours
+    entry.peer->search_begins(offer);
+    return true;
+  }
+  if (!budget_.may_begin(now, entry.key, is_cheap(offer.kind)) || offer.sockets > reach::Budget::sockets_max) return false;
+  if (diagonal) {
+    if (local_.nat().udp_ports.kind != wire::PortPattern::Kind::sequential || !entry.route) return false;
+    reach::HardSide::Config c;
+    c.kind = offer.kind;
+    c.token = offer.token;
+    c.easy = at;
+    begin_hard_side(now, id, entry, std::move(c));
+  } else {
+    budget_.begin(now, entry.key, is_cheap(offer.kind));
+    search_.emplace(id, offer.token);
+    search_->easy.emplace(now, offer, rng_);
+  }
+  entry.peer->search_begins(offer);
+  return true;
 }
 
 // ---- both
@@ -69,6 +99,11 @@ void Node::handle_probe(Instant now, const Carrier& from, const wire::StunMessag
   if (at == peers_.end() || !search_->hard->owns(from.local)) return;
   at->second.peer->meet(now, from);
   received(at->first);
+}
+
+/// Diagonal: the check comes from where we shot at, to a socket that is not the peer's yet.
+bool Node::answers_a_shot(PeerId id, const Carrier& from) const {
+  return search_ && search_->hard && search_->peer == id && search_->hard->owns(from.local) && search_->hard->shot_at(from.remote);
 }
 
 /// What came of the search, after each input and each timeout.
@@ -114,7 +149,8 @@ void Node::end_search(Instant now, Entry* entry) {
   Search search = std::move(*search_);
   search_.reset();
   budget_.end(now);
-  size_t probes = search.easy ? search.easy->probes() : search.probes, sockets = search.hard ? search.hard->sockets() : 0;
+  size_t probes = search.easy ? search.easy->probes() : std::max(search.hard->probes(), search.probes);
+  size_t sockets = search.hard ? search.hard->sockets() : 0;
   if (search.hard) {
     search.hard->stop();
     std::array<uint8_t, 64> room;

@@ -153,6 +153,7 @@ class Peer {
   // ---- getters
   /// The other side's outside address, to open our NAT towards.
   std::optional<Address> search_target() const;
+  int searches() const { return searches_; }  ///< that we began, with the one under way
   bool direct_by_udp() const;
   /// A socket among those on which the peer answers.
   template <typename Among>

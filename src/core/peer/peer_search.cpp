@@ -19,7 +19,7 @@ constexpr Duration search_again = 25s;  // longer than the budget's pause
 /// two round trips, or three if we were dialled, for then the other side's candidates came earlier.
 void Peer::plan_search(Instant now) {
   if (config_.relay_only || !admitted_ || !remote_ || search_at_ || searches_ > 0) return;
-  auto choice = reach::choose_search(context_.local.nat(), remote_->nat);
+  auto choice = reach::choose_search(context_.local.nat(), remote_->nat, dialler());
   if (!choice.kind || !choice.ours) return;
   search_at_ = now + std::clamp<Duration>(session_->smoothed_rtt() * (dialler() ? 2 : 3) + 50ms, 100ms, 1s);
 }
@@ -27,7 +27,7 @@ void Peer::plan_search(Instant now) {
 void Peer::search_is_due() {
   search_at_.reset();
   if (direct_by_udp() || !remote_ || searches_ >= searches_max) return;
-  auto choice = reach::choose_search(context_.local.nat(), remote_->nat);
+  auto choice = reach::choose_search(context_.local.nat(), remote_->nat, dialler());
   if (!choice.kind || !choice.ours) return;
   // What was predicted twice in vain is no sequence: search it as if it were random.
   search_kind_ = choice.kind == wire::SearchKind::prediction && searches_ >= 2 ? wire::SearchKind::birthday : *choice.kind;
@@ -43,8 +43,9 @@ void Peer::search_refused(Instant now) {
 
 void Peer::search_ended(Instant now) {
   if (direct_by_udp() || searches_ >= searches_max) return;
-  bool cheap = search_kind_ && *search_kind_ != wire::SearchKind::birthday && searches_ < 2;
-  search_at_ = now + (cheap ? Duration(200ms) : Duration(search_again));
+  // A sequence that got away is caught at the next try; what was predicted twice in vain is none.
+  bool soon = search_kind_ == wire::SearchKind::diagonal || (search_kind_ == wire::SearchKind::prediction && searches_ < 2);
+  search_at_ = now + (soon ? Duration(200ms) : Duration(search_again));
 }
 
 void Peer::meet(Instant now, const Carrier& carrier) {

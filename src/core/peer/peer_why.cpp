@@ -108,7 +108,7 @@ TechniqueReport Peer::not_tried(std::string_view name, const std::vector<wire::C
     return no("an address of one side is not known from outside");
   }
   if (name == "prediction" || name == "birthday") {
-    auto choice = reach::choose_search(own, remote);
+    auto choice = reach::choose_search(own, remote, dialler());
     bool this_one = choice.kind && (*choice.kind == wire::SearchKind::birthday) == (name == "birthday");
     if (!choice.kind) return no(std::string(choice.why));
     if (!this_one) return no(name == "birthday" ? "the symmetric NAT's ports can be predicted" : "the symmetric NAT's ports follow no sequence");

@@ -27,7 +27,14 @@ void HardSide::handle_opened(Instant now, const UdpOpened& in) {
     if (config_.second.port != 0) after_.start(now);
     offer_at_ = now + 400ms;
   }
-  if (!next_batch_) next_batch_ = now;
+  if (config_.kind == wire::SearchKind::diagonal) {
+    // All or none: no moment may pass between where the sequence stands and the mappings that follow.
+    bool all = std::all_of(sockets_.begin(), sockets_.end(), [](const Socket& s) { return s.open; });
+    if (all) before_.start(now);
+    if (all && config_.easy.port != 0) next_batch_ = now;
+  } else if (!next_batch_) {
+    next_batch_ = now;
+  }
 }
 
 void HardSide::handle_response(Instant now, SocketId socket, const Address& from, const wire::StunMessage& message) {
@@ -42,6 +49,14 @@ void HardSide::handle_timeout(Instant now) {
   after_.handle_timeout(now);
   consider_offer(now);
   if (now >= ends_) stop();
+}
+
+void HardSide::aim(Instant now, const Address& at) {
+  if (config_.kind != wire::SearchKind::diagonal || config_.easy.port != 0 || over_) return;
+  config_.easy = at;
+  shoots_ = true;
+  shots_left_ = shots - 1;
+  next_batch_ = now;
 }
 
 void HardSide::found(Instant, SocketId found) {
@@ -66,12 +81,12 @@ std::optional<Action> HardSide::poll_action(Instant now, MutableBytes room) {
     return action;
   }
   if (over_) return {};
-  if (sandwiched()) {
+  if (measured()) {
     // In this order and at once: what the NAT gives the packet in the middle lies between what it gives the others.
     Socket& socket = sockets_.front();
     if (auto bytes = before_.poll_request(now, room))
       return Transmit{config_.server, 0, *bytes, bytes->size(), socket.id};
-    if (socket.open && !std::exchange(socket.opener_sent, true)) {
+    if (sandwiched() && socket.open && !std::exchange(socket.opener_sent, true)) {
       ++openers_sent_;
       Bytes bytes = make_probe(config_.token, rng_, room);
       return Transmit{config_.easy, 0, bytes, bytes.size(), socket.id, opener_hops};
@@ -79,16 +94,26 @@ std::optional<Action> HardSide::poll_action(Instant now, MutableBytes room) {
     if (auto bytes = after_.poll_request(now, room))
       return Transmit{config_.second, 0, *bytes, bytes->size(), socket.id};
   }
+  return poll_opener(now, room);
+}
+
+std::optional<Action> HardSide::poll_opener(Instant now, MutableBytes room) {
   while (next_batch_ && *next_batch_ <= now && next_opener_ < sockets_.size()) {
     Socket& socket = sockets_[next_opener_];
     if (!socket.answered) break;  // its turn comes when it is open
     ++next_opener_;
     if (next_opener_ % opener_batch == 0) next_batch_ = now + opener_pace;
-    if (!socket.open || std::exchange(socket.opener_sent, true)) continue;
-    ++openers_sent_;
+    if (next_opener_ == sockets_.size() && shots_left_ > 0) {
+      --shots_left_;
+      next_opener_ = 0;
+      next_batch_ = now + shot_pause;
+    }
+    if (shoots_ && next_opener_ == sockets_.size()) wind_up(now);
+    if (!socket.open || (std::exchange(socket.opener_sent, true) && !shoots_)) continue;
+    ++(shoots_ ? shots_sent_ : openers_sent_);
     consider_offer(now);
     Bytes bytes = make_probe(config_.token, rng_, room);
-    return Transmit{config_.easy, 0, bytes, bytes.size(), socket.id, opener_hops};
+    return Transmit{config_.easy, 0, bytes, bytes.size(), socket.id, shoots_ ? uint8_t{0} : opener_hops};
   }
   return {};
 }
@@ -114,6 +139,9 @@ void HardSide::consider_offer(Instant now) {
     bool all = before_.mapped() && (config_.second.port == 0 || after_.mapped());
     if (!all && !(before_.mapped() && offer_at_ && *offer_at_ <= now)) return;
     offer_ = predicted();
+  } else if (measured()) {
+    if (!before_.mapped()) return;
+    offer_ = named();
   } else {
     // Half of them will do to begin with: the first probes are under way when the last openers leave.
     if (openers_sent_ * 2 < config_.sockets) return;
@@ -143,6 +171,14 @@ wire::SearchOffer HardSide::predicted() const {
   offer.high = static_cast<uint16_t>(std::clamp(high, 1, 65535));
   offer.step = static_cast<uint16_t>(std::abs(step));
   return offer;
+}
+
+/// The first socket is the one that measures; it opens the NAT, too, and has the next port after that of its measurement.
+wire::SearchOffer HardSide::named() const {
+  int port = before_.mapped()->port + config_.ports.step * static_cast<int>(config_.aim);
+  auto aim = static_cast<uint16_t>(std::clamp(port, 1, 65535));
+  uint16_t step = static_cast<uint16_t>(std::max(1, std::abs(config_.ports.step)));
+  return {config_.kind, config_.token, before_.mapped()->with_port(0), aim, aim, step, static_cast<uint16_t>(config_.sockets)};
 }
 
 Bytes make_probe(uint64_t token, Rng& rng, MutableBytes room) {

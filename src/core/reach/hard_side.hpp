@@ -1,6 +1,10 @@
 // The side behind a symmetric NAT, whose port the other one has to find: opens its NAT towards the other side's known
 // address, from one socket whose port can be told nearly exactly (prediction), or from many, of which one will be hit
-// (birthday). Packets that open travel few hops: they are not to reach the other side. Docs/decisions/011.
+// (birthday). Packets that open travel few hops: they are not to reach the other side.
+//
+// Diagonal: both sides are such, and their ports come in sequence. Each sees where its sequence stands and names the port
+// that one of its next sockets will have. Who begins tells first, and sends last: all its sockets shoot at the port that
+// the other one named, which by then is open for the port that it named itself. Docs/decisions/011.
 #pragma once
 #include <algorithm>
 #include <deque>
@@ -22,15 +26,19 @@ class HardSide {
   static constexpr uint8_t opener_hops = 5;      // through a carrier's NAT, and no further
   static constexpr Duration opener_pace = 2ms;   // for each batch of:
   static constexpr size_t opener_batch = 8;
+  static constexpr int shots = 3;                // of each socket that shoots, so far apart:
+  static constexpr Duration shot_pause = 150ms;
 
   struct Config {
     wire::SearchKind kind{};
     uint64_t token = 0;
-    Address easy;                      ///< the other side's address, that leads to its one socket
+    /// The other side's address, that leads to a socket of its. Port 0: a diagonal that we begin; aim() tells it.
+    Address easy;
     Address server, second;            ///< the server's ports; port 0: it has no second
     wire::PortPattern ports;           ///< of our own NAT
     SocketId first_socket = 0;         ///< ours are numbered from here
     size_t sockets = 1;
+    size_t aim = 0;                    ///< diagonal: we name the port that so many steps later will be given
   };
   HardSide(Instant now, Config config, Rng& rng);
 
@@ -38,6 +46,8 @@ class HardSide {
   void handle_opened(Instant now, const UdpOpened& in);
   void handle_response(Instant now, SocketId socket, const Address& from, const wire::StunMessage& message);
   void handle_timeout(Instant now);
+  /// Diagonal: the other side named its port, and opened it for us.
+  void aim(Instant now, const Address& at);
   /// Something of the peer came in on that socket: it stays, all others are closed.
   void found(Instant now, SocketId socket);
   /// The other side sends no more probes: what its last one began may still succeed.
@@ -54,22 +64,29 @@ class HardSide {
   bool over() const { return over_; }
   size_t sockets() const { return config_.sockets; }
   wire::SearchKind kind() const { return config_.kind; }
+  bool shot_at(const Address& to) const { return shoots_ && config_.easy == to; }
+  size_t probes() const { return shots_sent_; }  ///< that travelled all the way
 
  private:
   struct Socket { SocketId id; bool open = false, answered = false, opener_sent = false; uint16_t local = 0; };
 
-  bool sandwiched() const { return config_.kind != wire::SearchKind::birthday; }
+  bool measured() const { return config_.kind != wire::SearchKind::birthday; }
+  bool sandwiched() const { return config_.kind == wire::SearchKind::prediction; }
+  std::optional<Action> poll_opener(Instant now, MutableBytes room);
   void consider_offer(Instant now);
   wire::SearchOffer predicted() const;
+  wire::SearchOffer named() const;
 
   Config config_;
   Rng& rng_;
   Instant ends_;
   std::vector<Socket> sockets_;
   size_t next_opener_ = 0;
-  size_t openers_sent_ = 0;
+  size_t openers_sent_ = 0, shots_sent_ = 0;
+  int shots_left_ = 0;                 ///< more, after this one
+  bool shoots_ = false;                ///< what it sends is to arrive
   std::optional<Instant> next_batch_;
-  // Prediction: the one packet that matters leaves between two whose ports the server tells.
+  // Where the sequence stands. Prediction: the one packet that matters leaves between two whose ports the server tells.
   stun::Transaction before_, after_;
   std::optional<Instant> offer_at_;    ///< with what is known then
   std::optional<wire::SearchOffer> offer_;

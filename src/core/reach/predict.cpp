@@ -33,7 +33,10 @@ std::string_view predict(Kind target, Kind dialler) {
     // Behind a symmetric NAT the SYN comes from a port that the other side's NAT did not expect.
     return symmetric(other) ? "relay" : "tcp-punch";
   }
-  if (symmetric(target) && symmetric(dialler)) return "relay";
+  if (symmetric(target) && symmetric(dialler)) {
+    bool sequences = target == Kind::symmetric_sequential && dialler == target;
+    return sequences ? "prediction" : "relay";
+  }
   if (symmetric(target) || symmetric(dialler)) {
     auto [hard, cone] = symmetric(target) ? std::pair(target, dialler) : std::pair(dialler, target);
     if (cone != Kind::port_restricted) return "udp-punch";

@@ -1,7 +1,9 @@
 // Whose turn it is to search for ports: at each public address one pair of peers at a time, however many nodes stand
 // behind it, so that no router has to carry more than one search (docs/decisions/011). Knows addresses and time only.
 #pragma once
+#include <algorithm>
 #include <map>
+#include <utility>
 
 #include "base/address.hpp"
 #include "base/instant.hpp"
@@ -14,21 +16,26 @@ class SearchTurns {
   static constexpr Duration turn = 10s;  ///< as long as a search may take
   static constexpr size_t addresses_max = 4'096;
 
-  /// The side with the symmetric NAT asks, who is known by its key; nobody at either address may have a turn but itself.
-  bool take(Instant now, const PublicKey& asks, const Address& its, const Address& other) {
+  struct Side { PublicKey key; Address address; };
+
+  /// For both in either order, as each may ask; nobody else at their addresses may have a turn.
+  bool take(Instant now, const Side& asks, const Side& other) {
     std::erase_if(turns_, [&](auto& t) { return t.second.ends <= now; });
-    for (const Address& ip : {its.with_port(0), other.with_port(0)})
-      if (auto at = turns_.find(ip); at != turns_.end() && at->second.whose != asks) return false;
+    Pair pair = std::minmax(asks.key, other.key);
+    for (const Address& ip : {asks.address.with_port(0), other.address.with_port(0)})
+      if (auto at = turns_.find(ip); at != turns_.end() && at->second.whose != pair) return false;
     if (turns_.size() + 2 > addresses_max) return false;
-    for (const Address& ip : {its.with_port(0), other.with_port(0)}) turns_[ip] = {asks, now + turn};
+    for (const Address& ip : {asks.address.with_port(0), other.address.with_port(0)}) turns_[ip] = {pair, now + turn};
     return true;
   }
-  void end(const PublicKey& asked) {
-    std::erase_if(turns_, [&](auto& t) { return t.second.whose == asked; });
+  /// One of the two says that it is done.
+  void end(const PublicKey& key) {
+    std::erase_if(turns_, [&](auto& t) { return t.second.whose.first == key || t.second.whose.second == key; });
   }
 
  private:
-  struct Turn { PublicKey whose; Instant ends; };
+  using Pair = std::pair<PublicKey, PublicKey>;
+  struct Turn { Pair whose; Instant ends; };
   std::map<Address, Turn> turns_;
 };
 

@@ -402,8 +402,10 @@ void Server::handle_signal(Instant now, Agent& agent, const wire::Signal& signal
 void Server::handle_vouch(Instant now, Agent& agent, const wire::Vouch& message) {
   if (message.over) return search_turns_.end(agent.key);
   auto at = agent.routes.find(message.route);
-  if (at == agent.routes.end() || !search_turns_.take(now, agent.key, agent.address, at->second.to->address)) return;
-  tell(*at->second.to, wire::Vouched{at->second.number, agent.address});
+  if (at == agent.routes.end()) return;
+  Agent& other = *at->second.to;
+  if (!search_turns_.take(now, {agent.key, agent.address}, {other.key, other.address})) return;
+  tell(other, wire::Vouched{at->second.number, agent.address});
 }
 
 void Server::handle_register(Agent& agent, const wire::Register& message) {
