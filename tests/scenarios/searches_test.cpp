@@ -49,7 +49,7 @@ Outcome search(uint64_t seed, bool traced, const Row& row, Sum& sum) {
                  "ends on " + agent->technique());
       for (const peer::Searched& each : agent->searches) {
         (each.ours ? ours : theirs) += 1;
-        probes = std::max(probes, each.probes);  // both sides know
+        probes += each.ours ? 0 : each.probes;
         sockets += each.sockets;
       }
     }
@@ -117,7 +117,7 @@ TEST(Searches, DiagonalWhereBothCount) {
   for (double others : {5.0, 20.0, 100.0}) {
     std::string name = "two sequences, each " + std::to_string(static_cast<int>(others)) + " new mappings a second";
     Sum sum = run(100, {name, sequential(others), "prediction", 150ms, sequential(others)});
-    EXPECT_GE(sum.rate(), 0.9);
+    EXPECT_GE(sum.rate(), 0.95);
   }
 }
 

@@ -14,17 +14,17 @@ namespace ginnel::reach {
 namespace {
 
 const Address server = Address::v4(203, 0, 113, 1, 3478), second = Address::v4(203, 0, 113, 1, 3479);
-const Address test_easy = Address::v4(192, 0, 2, 40, 40'000), ours = Address::v4(198, 51, 100, 20, 0);
+const Address easy = Address::v4(192, 0, 2, 40, 40'000), ours = Address::v4(198, 51, 100, 20, 0);
 
 struct Bench {
-  explicit Bench(wire::SearchKind kind, size_t sockets = 1, int16_t step = 1, Address easy = test_easy)
-      : kind(kind), easy(easy), side(now, config(sockets, step), rng) {}
+  explicit Bench(wire::SearchKind kind, size_t sockets = 1, int16_t step = 1, Address to = easy)
+      : kind(kind), to(to), side(now, config(sockets, step), rng) {}
 
   HardSide::Config config(size_t sockets, int16_t step) const {
     HardSide::Config c;
     c.kind = kind;
     c.token = 7;
-    c.easy = easy;
+    c.easy = to;
     c.server = server, c.second = second;
     c.ports = {wire::PortPattern::Kind::sequential, step, 0, 0, 0};
     c.first_socket = 10;
@@ -68,7 +68,7 @@ struct Bench {
   }
 
   wire::SearchKind kind;
-  Address easy;
+  Address to;
   test::SeededRng rng;
   Instant now{1h};
   std::vector<uint8_t> room = std::vector<uint8_t>(100);
@@ -85,7 +85,7 @@ TEST(HardSide, ThePacketThatCountsLeavesBetweenTwoThatAreTold) {
   auto sent = b.drain();
   ASSERT_EQ(sent.size(), 3u);
   EXPECT_EQ(sent[0].to, server);
-  EXPECT_EQ(sent[1].to, test_easy);
+  EXPECT_EQ(sent[1].to, easy);
   EXPECT_EQ(sent[1].hops, HardSide::opener_hops);
   EXPECT_EQ(sent[2].to, second);
   b.answer(server, 6000);
@@ -171,7 +171,7 @@ TEST(HardSide, DiagonalWhoAnswersOpensAtOnceAndNamesAPort) {
   auto sent = b.drain();
   ASSERT_GE(sent.size(), 9u);
   EXPECT_EQ(sent[0].to, server) << "where the sequence stands is asked first";
-  EXPECT_EQ(sent[1].to, test_easy);
+  EXPECT_EQ(sent[1].to, easy);
   EXPECT_EQ(sent[1].hops, HardSide::opener_hops) << "no packet may meet the other NAT before it expects it";
   b.answer(server, 6000);
   auto offer = b.side.poll_offer();
@@ -191,10 +191,10 @@ TEST(HardSide, DiagonalWhoBeginsWaitsForThePortAndShoots) {
   ASSERT_TRUE(b.side.poll_offer());
   b.now += 100ms;
   EXPECT_TRUE(b.drain().empty());
-  b.side.aim(b.now, test_easy);
+  b.side.aim(b.now, easy);
   auto sent = b.drain();
   ASSERT_FALSE(sent.empty());
-  EXPECT_EQ(sent[0].to, test_easy);
+  EXPECT_EQ(sent[0].to, easy);
   EXPECT_EQ(sent[0].hops, 0);
   Instant began = b.now;
   b.run_out();

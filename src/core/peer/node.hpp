@@ -47,7 +47,8 @@ struct Replaced { wire::ServiceId service; };                 ///< somebody with
 struct PeerArrived { PeerId peer; PublicKey key; };           ///< a dialler was introduced; nothing is proven yet
 struct DialRefused { PeerId peer; wire::SignalCode code; };   ///< it goes on dialling
 struct FromPeer { PeerId peer; PeerEvent event; };
-/// A search for a symmetric NAT's port is over; what was spent on our side.
+/// A search for a symmetric NAT's port is over; what was spent on our side. `ours`: the port was one of our NAT, and the
+/// other side sent the probes.
 struct Searched { PeerId peer; wire::SearchKind kind; bool ours; size_t sockets, probes; bool found; };
 struct PeerGone { PeerId peer; };                             ///< after PeerClosed: the id is no longer valid
 using NodeEvent = std::variant<ServerUp, Registered, ServerDown, ServerFailed, Replaced, PeerArrived, DialRefused, FromPeer, Searched, PeerGone>;
@@ -156,7 +157,7 @@ class Node {
   void received(PeerId id);
   void forget(PeerId id);
   void begin_search(Instant now, PeerId id, Entry& entry, wire::SearchKind kind);
-  void begin_hard_side(Instant now, PeerId id, Entry& entry, reach::HardSide::Config c);
+  void begin_hard_side(Instant now, PeerId id, Entry& entry, wire::SearchKind kind, uint64_t token, const Address& easy);
   void consider_offers(Instant now);
   bool take_up(Instant now, PeerId id, Entry& entry, const wire::SearchOffer& offer);
   void handle_probe(Instant now, const Carrier& from, const wire::StunMessage& message);

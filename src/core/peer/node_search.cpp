@@ -10,8 +10,6 @@ namespace ginnel::peer {
 
 namespace {
 
-constexpr size_t diagonal_spare = 4;  // sockets beyond the one that should have the named port
-
 bool is_cheap(wire::SearchKind kind) { return kind != wire::SearchKind::birthday; }
 
 }  // namespace
@@ -22,28 +20,29 @@ void Node::begin_search(Instant now, PeerId id, Entry& entry, wire::SearchKind k
   const auto& easy = entry.peer->search_target();
   if (!config_.search || !easy || !entry.route) return;
   if (!budget_.may_begin(now, entry.key, is_cheap(kind))) return entry.peer->search_refused(now);
-  reach::HardSide::Config c;
-  c.kind = kind;
-  c.token = rng_.u64();
-  if (kind != wire::SearchKind::diagonal) c.easy = *easy;
-  begin_hard_side(now, id, entry, std::move(c));
+  bool known = kind != wire::SearchKind::diagonal;  // there the other side names its port
+  begin_hard_side(now, id, entry, kind, rng_.u64(), known ? *easy : Address{});
 }
 
-void Node::begin_hard_side(Instant now, PeerId id, Entry& entry, reach::HardSide::Config c) {
+void Node::begin_hard_side(Instant now, PeerId id, Entry& entry, wire::SearchKind kind, uint64_t token, const Address& easy) {
   wire::NatView nat = local_.nat();
+  reach::HardSide::Config c;
+  c.kind = kind;
+  c.token = token;
+  c.easy = easy;
   c.server = local_.reflexive.server(false);
   c.second = local_.reflexive.second_port(false);
   c.ports = nat.udp_ports;
-  switch (c.kind) {
+  switch (kind) {
     case wire::SearchKind::prediction: c.sockets = 1; break;
     case wire::SearchKind::birthday: c.sockets = reach::birthday_sockets(nat.udp_ports); break;
     case wire::SearchKind::diagonal:
-      c.aim = reach::diagonal_aim(c.easy.port == 0, entry.peer->searches());
-      c.sockets = c.aim + diagonal_spare;
+      c.aim = reach::diagonal_aim(easy.port == 0, entry.peer->searches());
+      c.sockets = c.aim + reach::diagonal_spare;
       break;
   }
   c.first_socket = socket_ids_.next(static_cast<SocketId>(c.sockets));
-  budget_.begin(now, entry.key, is_cheap(c.kind));
+  budget_.begin(now, entry.key, is_cheap(kind));
   link_.send(wire::Vouch{*entry.route});
   search_.emplace(id, c.token);
   search_->hard.emplace(now, std::move(c), rng_);
@@ -65,7 +64,7 @@ void Node::consider_offers(Instant now) {
   }
 }
 
-/// Of somebody who may be looked for there.
+/// An offer of somebody who may be looked for there. False: no, or not now.
 bool Node::take_up(Instant now, PeerId id, Entry& entry, const wire::SearchOffer& offer) {
   bool diagonal = offer.kind == wire::SearchKind::diagonal;
   Address at = offer.ip.with_port(offer.low);
@@ -77,11 +76,7 @@ bool Node::take_up(Instant now, PeerId id, Entry& entry, const wire::SearchOffer
   if (!budget_.may_begin(now, entry.key, is_cheap(offer.kind)) || offer.sockets > reach::Budget::sockets_max) return false;
   if (diagonal) {
     if (local_.nat().udp_ports.kind != wire::PortPattern::Kind::sequential || !entry.route) return false;
-    reach::HardSide::Config c;
-    c.kind = offer.kind;
-    c.token = offer.token;
-    c.easy = at;
-    begin_hard_side(now, id, entry, std::move(c));
+    begin_hard_side(now, id, entry, offer.kind, offer.token, at);
   } else {
     budget_.begin(now, entry.key, is_cheap(offer.kind));
     search_.emplace(id, offer.token);
@@ -141,7 +136,11 @@ void Node::handle_search_end(Instant now, PeerId id, const wire::SearchEnd& end)
   if (!search_ || search_->peer != id || search_->token != end.token) return;
   search_->probes = end.probes;
   search_->refused = end.refused;
-  if (search_->hard) end.refused || search_->found ? search_->hard->stop() : search_->hard->wind_up(now);
+  if (search_->hard) {
+    // Who looked for us along the diagonal has waited before it said so, and begins its next try at once.
+    bool at_once = end.refused || search_->found || search_->hard->kind() == wire::SearchKind::diagonal;
+    at_once ? search_->hard->stop() : search_->hard->wind_up(now);
+  }
   look_at_search(now);
 }
 
@@ -157,7 +156,8 @@ void Node::end_search(Instant now, Entry* entry) {
     while (auto action = search.hard->poll_action(now, room)) actions_.push_back(std::move(*action));
   }
   wire::SearchKind kind = search.hard ? search.hard->kind() : search.easy->offer().kind;
-  events_.push_back(Searched{search.peer, kind, search.hard.has_value(), sockets, probes, search.found});
+  bool ours = search.hard && !search.hard->looks();
+  events_.push_back(Searched{search.peer, kind, ours, sockets, probes, search.found});
   if (!entry) return;
   entry->peer->say_search_end({search.token, static_cast<uint16_t>(std::min<size_t>(probes, 65535)), false});
   search.refused ? entry->peer->search_refused(now) : entry->peer->search_ended(now);

@@ -5,8 +5,15 @@
 
 namespace ginnel::reach {
 
+namespace {
+
+uint16_t as_port(int n) { return static_cast<uint16_t>(std::clamp(n, 1, 65535)); }
+
+}  // namespace
+
 HardSide::HardSide(Instant now, Config config, Rng& rng)
-    : config_(std::move(config)), rng_(rng), ends_(now + patience), before_(rng), after_(rng) {
+    : config_(std::move(config)), rng_(rng), looks_(config_.kind == wire::SearchKind::diagonal && config_.easy.port == 0),
+      ends_(now + patience), before_(rng), after_(rng) {
   for (size_t i = 0; i < config_.sockets; ++i) {
     SocketId id = config_.first_socket + static_cast<SocketId>(i);
     sockets_.push_back({id});
@@ -31,7 +38,7 @@ void HardSide::handle_opened(Instant now, const UdpOpened& in) {
     // All or none: no moment may pass between where the sequence stands and the mappings that follow.
     bool all = std::all_of(sockets_.begin(), sockets_.end(), [](const Socket& s) { return s.open; });
     if (all) before_.start(now);
-    if (all && config_.easy.port != 0) next_batch_ = now;
+    if (all && !looks_) next_batch_ = now;
   } else if (!next_batch_) {
     next_batch_ = now;
   }
@@ -52,9 +59,8 @@ void HardSide::handle_timeout(Instant now) {
 }
 
 void HardSide::aim(Instant now, const Address& at) {
-  if (config_.kind != wire::SearchKind::diagonal || config_.easy.port != 0 || over_) return;
+  if (!looks_ || config_.easy.port != 0 || over_) return;
   config_.easy = at;
-  shoots_ = true;
   shots_left_ = shots - 1;
   next_batch_ = now;
 }
@@ -81,19 +87,11 @@ std::optional<Action> HardSide::poll_action(Instant now, MutableBytes room) {
     return action;
   }
   if (over_) return {};
-  if (measured()) {
-    // In this order and at once: what the NAT gives the packet in the middle lies between what it gives the others.
-    Socket& socket = sockets_.front();
-    if (auto bytes = before_.poll_request(now, room))
-      return Transmit{config_.server, 0, *bytes, bytes->size(), socket.id};
-    if (sandwiched() && socket.open && !std::exchange(socket.opener_sent, true)) {
-      ++openers_sent_;
-      Bytes bytes = make_probe(config_.token, rng_, room);
-      return Transmit{config_.easy, 0, bytes, bytes.size(), socket.id, opener_hops};
-    }
-    if (auto bytes = after_.poll_request(now, room))
-      return Transmit{config_.second, 0, *bytes, bytes->size(), socket.id};
-  }
+  // In this order and at once: what the NAT gives the packet in the middle lies between what it gives the others.
+  Socket& first = sockets_.front();
+  if (auto bytes = before_.poll_request(now, room)) return Transmit{config_.server, 0, *bytes, bytes->size(), first.id};
+  if (sandwiched() && first.open && !first.opener_sent) return open_towards_other(first, room);
+  if (auto bytes = after_.poll_request(now, room)) return Transmit{config_.second, 0, *bytes, bytes->size(), first.id};
   return poll_opener(now, room);
 }
 
@@ -108,14 +106,20 @@ std::optional<Action> HardSide::poll_opener(Instant now, MutableBytes room) {
       next_opener_ = 0;
       next_batch_ = now + shot_pause;
     }
-    if (shoots_ && next_opener_ == sockets_.size()) wind_up(now);
-    if (!socket.open || (std::exchange(socket.opener_sent, true) && !shoots_)) continue;
-    ++(shoots_ ? shots_sent_ : openers_sent_);
+    if (looks_ && next_opener_ == sockets_.size()) wind_up(now);
+    if (!socket.open || (socket.opener_sent && !looks_)) continue;
+    Action action = open_towards_other(socket, room);
     consider_offer(now);
-    Bytes bytes = make_probe(config_.token, rng_, room);
-    return Transmit{config_.easy, 0, bytes, bytes.size(), socket.id, shoots_ ? uint8_t{0} : opener_hops};
+    return action;
   }
   return {};
+}
+
+Action HardSide::open_towards_other(Socket& socket, MutableBytes room) {
+  socket.opener_sent = true;
+  ++(looks_ ? shots_sent_ : openers_sent_);
+  Bytes bytes = make_probe(config_.token, rng_, room);
+  return Transmit{config_.easy, 0, bytes, bytes.size(), socket.id, looks_ ? uint8_t{0} : opener_hops};
 }
 
 std::optional<wire::SearchOffer> HardSide::poll_offer() { return std::exchange(offer_, std::nullopt); }
@@ -135,18 +139,23 @@ std::optional<Deadline> HardSide::next_deadline() const {
 
 void HardSide::consider_offer(Instant now) {
   if (offered_ || over_) return;
-  if (sandwiched()) {
-    bool all = before_.mapped() && (config_.second.port == 0 || after_.mapped());
-    if (!all && !(before_.mapped() && offer_at_ && *offer_at_ <= now)) return;
-    offer_ = predicted();
-  } else if (measured()) {
-    if (!before_.mapped()) return;
-    offer_ = named();
-  } else {
-    // Half of them will do to begin with: the first probes are under way when the last openers leave.
-    if (openers_sent_ * 2 < config_.sockets) return;
-    offer_ = wire::SearchOffer{config_.kind, config_.token, {}, config_.ports.low, config_.ports.high, 1,
-                               static_cast<uint16_t>(config_.sockets)};
+  switch (config_.kind) {
+    case wire::SearchKind::prediction: {
+      bool all = before_.mapped() && (config_.second.port == 0 || after_.mapped());
+      if (!all && !(before_.mapped() && offer_at_ && *offer_at_ <= now)) return;
+      offer_ = predicted();
+      break;
+    }
+    case wire::SearchKind::diagonal:
+      if (!before_.mapped()) return;
+      offer_ = named();
+      break;
+    case wire::SearchKind::birthday:
+      // Half of them will do to begin with: the first probes are under way when the last openers leave.
+      if (openers_sent_ * 2 < config_.sockets) return;
+      offer_ = wire::SearchOffer{config_.kind, config_.token, {}, config_.ports.low, config_.ports.high, 1,
+                                 static_cast<uint16_t>(config_.sockets)};
+      break;
   }
   offered_ = true;
 }
@@ -167,18 +176,16 @@ wire::SearchOffer HardSide::predicted() const {
     low = first + step, high = first + step * (2 + config_.ports.rate / 50);
   }
   if (low > high) std::swap(low, high);
-  offer.low = static_cast<uint16_t>(std::clamp(low, 1, 65535));
-  offer.high = static_cast<uint16_t>(std::clamp(high, 1, 65535));
+  offer.low = as_port(low);
+  offer.high = as_port(high);
   offer.step = static_cast<uint16_t>(std::abs(step));
   return offer;
 }
 
 /// The first socket is the one that measures; it opens the NAT, too, and has the next port after that of its measurement.
 wire::SearchOffer HardSide::named() const {
-  int port = before_.mapped()->port + config_.ports.step * static_cast<int>(config_.aim);
-  auto aim = static_cast<uint16_t>(std::clamp(port, 1, 65535));
-  uint16_t step = static_cast<uint16_t>(std::max(1, std::abs(config_.ports.step)));
-  return {config_.kind, config_.token, before_.mapped()->with_port(0), aim, aim, step, static_cast<uint16_t>(config_.sockets)};
+  uint16_t aim = as_port(before_.mapped()->port + config_.ports.step * static_cast<int>(config_.aim));
+  return {config_.kind, config_.token, before_.mapped()->with_port(0), aim, aim, 1, static_cast<uint16_t>(config_.sockets)};
 }
 
 Bytes make_probe(uint64_t token, Rng& rng, MutableBytes room) {

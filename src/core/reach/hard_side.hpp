@@ -64,27 +64,28 @@ class HardSide {
   bool over() const { return over_; }
   size_t sockets() const { return config_.sockets; }
   wire::SearchKind kind() const { return config_.kind; }
-  bool shot_at(const Address& to) const { return shoots_ && config_.easy == to; }
+  bool looks() const { return looks_; }
+  bool shot_at(const Address& to) const { return looks_ && config_.easy == to; }
   size_t probes() const { return shots_sent_; }  ///< that travelled all the way
 
  private:
   struct Socket { SocketId id; bool open = false, answered = false, opener_sent = false; uint16_t local = 0; };
 
-  bool measured() const { return config_.kind != wire::SearchKind::birthday; }
   bool sandwiched() const { return config_.kind == wire::SearchKind::prediction; }
   std::optional<Action> poll_opener(Instant now, MutableBytes room);
+  Action open_towards_other(Socket& socket, MutableBytes room);
   void consider_offer(Instant now);
   wire::SearchOffer predicted() const;
   wire::SearchOffer named() const;
 
   Config config_;
   Rng& rng_;
+  bool looks_;                         ///< diagonal, and we began: what it sends is to arrive
   Instant ends_;
   std::vector<Socket> sockets_;
   size_t next_opener_ = 0;
   size_t openers_sent_ = 0, shots_sent_ = 0;
-  int shots_left_ = 0;                 ///< more, after this one
-  bool shoots_ = false;                ///< what it sends is to arrive
+  int shots_left_ = 0;                 ///< of each socket, after the one under way
   std::optional<Instant> next_batch_;
   // Where the sequence stands. Prediction: the one packet that matters leaves between two whose ports the server tells.
   stun::Transaction before_, after_;

@@ -23,7 +23,8 @@ SearchChoice choose_search(const wire::NatView& own, const wire::NatView& theirs
   if (we && they) {
     bool sequences = is_sequence(own.udp_ports) && is_sequence(theirs.udp_ports);
     if (sequences) return {SearchKind::diagonal, dialler, ""};
-    return {{}, false, "both sides' NATs give each destination another port, and not both in sequence: each search would need the other's result"};
+    return {{}, false, "both sides' NATs give each destination another port, and not both in sequence: "
+                       "each search would need the other's result"};
   }
   const PortPattern& ports = we ? own.udp_ports : theirs.udp_ports;
   switch (ports.kind) {

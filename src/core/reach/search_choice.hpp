@@ -26,5 +26,7 @@ size_t birthday_sockets(const wire::PortPattern& ports);
 /// Diagonal: how many steps ahead of its measurement a side names a port. Who begins sends a round trip later, when strangers
 /// have taken some of them, and looks further ahead at each try; who answers sends at once.
 size_t diagonal_aim(bool begins, int nth_try);
+/// Sockets beyond the one that should be given the named port.
+inline constexpr size_t diagonal_spare = 4;
 
 }  // namespace ginnel::reach
