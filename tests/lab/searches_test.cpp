@@ -76,5 +76,9 @@ TEST(LabSearches, PredictionTwentyTimes) {
   in_sandbox([] { twenty_times("ginnel:symmetric-sequential", "home", "prediction"); });
 }
 
+TEST(LabSearches, DiagonalTwentyTimes) {
+  in_sandbox([] { twenty_times("ginnel:symmetric-sequential", "ginnel:symmetric-sequential", "prediction"); });
+}
+
 }  // namespace
 }  // namespace ginnel::lab
